@@ -1,0 +1,122 @@
+/** Files written whole or not at all: a temporary file in the same folder, synced to disk, then renamed over the target. */
+
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import { dirname, join } from "node:path";
+import { CsrmError, messageOf } from "./errors.ts";
+
+/** What may be written: text, bytes, or several pieces of bytes one after the other (spares joining large buffers). */
+export type FileData = string | Uint8Array | readonly Uint8Array[];
+
+/**
+ * Writes a file atomically and makes its folder where absent. A reader sees the old file or the new one, never a part.
+ * @throws CsrmError (code "file") naming the file; a full disk or quota is named so. The temporary file is removed.
+ */
+export async function writeFileAtomic(path: string, data: FileData): Promise<void> {
+  const temporary = temporaryName(path);
+  let handle: fs.promises.FileHandle | undefined;
+  try {
+    await fs.promises.mkdir(dirname(path), { recursive: true });
+    handle = await fs.promises.open(temporary, "wx");
+    for (const piece of pieces(data)) {
+      for (let done = 0; done < piece.byteLength; ) {
+        done += (await handle.write(piece, done, Math.min(piece.byteLength - done, MAX_WRITE))).bytesWritten;
+      }
+    }
+    await handle.sync();
+    await handle.close();
+    await fs.promises.rename(temporary, path);
+  } catch (error) {
+    await handle?.close().catch(() => {});
+    await fs.promises.rm(temporary, { force: true }).catch(() => {});
+    throw writeError(path, error);
+  }
+}
+
+/** The same as writeFileAtomic, for code that cannot wait: run-folder bookkeeping, signal handlers. */
+export function writeFileAtomicSync(path: string, data: FileData): void {
+  const temporary = temporaryName(path);
+  let descriptor: number | undefined;
+  try {
+    fs.mkdirSync(dirname(path), { recursive: true });
+    descriptor = fs.openSync(temporary, "wx");
+    for (const piece of pieces(data)) {
+      for (let done = 0; done < piece.byteLength; ) {
+        done += fs.writeSync(descriptor, piece, done, Math.min(piece.byteLength - done, MAX_WRITE));
+      }
+    }
+    fs.fsyncSync(descriptor);
+    fs.closeSync(descriptor);
+    descriptor = undefined;
+    fs.renameSync(temporary, path);
+  } catch (error) {
+    try {
+      if (descriptor !== undefined) fs.closeSync(descriptor);
+      fs.rmSync(temporary, { force: true });
+    } catch {
+      // The first error says what went wrong; a failed clean-up must not hide it.
+    }
+    throw writeError(path, error);
+  }
+}
+
+/** Reads a file as bytes. @throws CsrmError (code "file") naming the file and whether it is missing or unreadable. */
+export async function readFileBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await fs.promises.readFile(path);
+  } catch (error) {
+    throw readError(path, error);
+  }
+}
+
+/** Reads a UTF-8 text file without its byte order mark. @throws CsrmError (code "file") as readFileBytes. */
+export function readTextSync(path: string): string {
+  try {
+    return fs.readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+  } catch (error) {
+    throw readError(path, error);
+  }
+}
+
+/** Turns a failed read into an error that names the file and the reason. */
+export function readError(path: string, error: unknown): CsrmError {
+  const reasons: Record<string, string> = {
+    ENOENT: "no such file",
+    EACCES: "permission denied",
+    EISDIR: "it is a folder",
+    ENOTDIR: "a part of the path is not a folder",
+  };
+  const reason = reasons[codeOf(error)] ?? messageOf(error);
+  return new CsrmError(`cannot read ${path}: ${reason}`, { code: "file", cause: error });
+}
+
+// Linux moves at most 2^31 − 4096 bytes in one write call; Node refuses lengths above 2^31 − 1.
+const MAX_WRITE = 2 ** 30;
+
+// The name holds neither the target's name (whose length may already be at the limit) nor a clock.
+function temporaryName(path: string): string {
+  return join(dirname(path), `.csrm-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+}
+
+function pieces(data: FileData): readonly Uint8Array[] {
+  if (typeof data === "string") return [Buffer.from(data, "utf8")];
+  return data instanceof Uint8Array ? [data] : data;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+function writeError(path: string, error: unknown): CsrmError {
+  const reasons: Record<string, string> = {
+    ENOSPC: "disk full; free some space or choose another output folder",
+    EDQUOT: "disk full (quota reached); free some space or choose another output folder",
+    EACCES: "permission denied",
+    EROFS: "the file system is read-only",
+    EISDIR: "a folder of that name is in the way",
+    ENOTDIR: "a part of the path is not a folder",
+    EEXIST: "a part of the path is not a folder",
+  };
+  const reason = reasons[codeOf(error)] ?? messageOf(error);
+  return new CsrmError(`cannot write ${path}: ${reason}`, { code: "file", cause: error });
+}
