@@ -32,3 +32,6 @@ export const LIBTORCH_WAYS: string;
 
 /** Locates libtorch without loading it. Throws LibtorchError naming what is wrong and the three ways. */
 export function findLibtorch(options?: FindOptions): Libtorch;
+
+/** Whether a system libtorch would multiply matrices with the unoptimised reference BLAS (some 25 times slower). */
+export function usesReferenceBlas(libtorch: Pick<Libtorch, "source" | "libDirs">): boolean;

@@ -7,6 +7,8 @@ export interface Facts {
   node: string;
   /** The error of findLibtorch, or null; missing: the system has none and none was asked for by name. */
   libtorch: { error: string | null; missing: boolean };
+  /** Debian's libtorch is there but would use the slow reference BLAS. */
+  slowBlas: boolean;
   /** A C++ compiler was found. */
   compiler: boolean;
   /** apt-get is there. */
@@ -19,16 +21,19 @@ export interface Facts {
 }
 
 export type Action =
-  | { kind: "apt"; packages: string[]; sudo: boolean }
+  | { kind: "apt"; packages: string[]; sudo: boolean; optional: boolean }
   | { kind: "npm"; reason: PackagesState }
   | { kind: "native" }
   | { kind: "build" };
 
 export interface Plan {
   actions: Action[];
+  /** What works but could be better, for a person to know. */
+  notes: string[];
   /** What a person has to mend before anything can be done, or null. */
   problem: string | null;
 }
 
+export const FAST_BLAS: string;
 export function planSetup(facts: Facts): Plan;
 export function packagesState(lock: string | null, installed: string | null): PackagesState;

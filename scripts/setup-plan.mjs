@@ -4,6 +4,9 @@
  */
 import { LIBTORCH_WAYS } from "./libtorch.mjs";
 
+/** Debian's libtorch is content with the reference BLAS, so a fast one is asked for by name. It shares libtorch's OpenMP threads. */
+export const FAST_BLAS = "libopenblas0-openmp";
+
 const OLDEST_NODE = [20, 19];
 
 /**
@@ -20,18 +23,25 @@ export function planSetup(facts) {
   if (facts.libtorch.error && !facts.libtorch.missing) return problem(facts.libtorch.error);
 
   const packages = [];
-  if (facts.libtorch.missing) packages.push("libtorch-dev");
+  const notes = [];
+  if (facts.libtorch.missing) packages.push("libtorch-dev", FAST_BLAS);
   if (!facts.compiler) packages.push("g++");
   const actions = [];
+  const mayInstall = facts.apt && facts.privilege !== null;
+  const sudo = facts.privilege === "sudo";
   if (packages.length > 0) {
-    if (!facts.apt || !facts.privilege) return problem(cannotInstall(packages, facts));
-    actions.push({ kind: "apt", packages, sudo: facts.privilege === "sudo" });
+    if (!mayInstall) return problem(cannotInstall(packages, facts));
+    actions.push({ kind: "apt", packages, sudo, optional: false });
+  }
+  if (facts.slowBlas) {
+    if (mayInstall) actions.push({ kind: "apt", packages: [FAST_BLAS], sudo, optional: true });
+    else notes.push(`matrix products are slow with the reference BLAS; better: apt-get install ${FAST_BLAS}`);
   }
   if (facts.packages !== "current" && facts.packages !== "none needed")
     actions.push({ kind: "npm", reason: facts.packages });
   actions.push({ kind: "native" });
   if (facts.sources === "changed") actions.push({ kind: "build" });
-  return { actions, problem: null };
+  return { actions, notes, problem: null };
 }
 
 /**
@@ -55,7 +65,7 @@ export function packagesState(lock, installed) {
 }
 
 function problem(text) {
-  return { actions: [], problem: text };
+  return { actions: [], notes: [], problem: text };
 }
 
 function nodeIsNewEnough(version) {

@@ -2,12 +2,12 @@
  * Makes a checkout ready to run: libtorch and a compiler (apt), npm packages, the native addon, dist/.
  * Run first by `npm test` and `npm run demo`. Idempotent and quick when nothing is missing; `--plan` only prints what it would do.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { findLibtorch, LibtorchError } from "./libtorch.mjs";
+import { findLibtorch, LibtorchError, usesReferenceBlas } from "./libtorch.mjs";
 import { packagesState, planSetup } from "./setup-plan.mjs";
 
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -20,23 +20,26 @@ if (plan.problem) fail(plan.problem);
 if (process.argv.includes("--plan")) {
   console.log(JSON.stringify(plan.actions, null, 2));
 } else {
+  for (const note of plan.notes) say(note);
   for (const action of plan.actions) handlers[action.kind](action);
 }
 
 function gatherFacts() {
   const libtorch = { error: null, missing: false };
+  let slowBlas = false;
   try {
-    findLibtorch();
+    slowBlas = usesReferenceBlas(findLibtorch());
   } catch (error) {
     if (!(error instanceof LibtorchError)) throw error;
     libtorch.error = error.message;
     libtorch.missing = error.missing;
   }
   const compiler = process.env.CXX ? true : onPath("g++");
-  const complete = !libtorch.missing && compiler;
+  const complete = !libtorch.missing && compiler && !slowBlas;
   return {
     node: process.version,
     libtorch,
+    slowBlas,
     compiler,
     apt: onPath("apt-get"),
     privilege: complete ? null : privilege(),
@@ -76,14 +79,20 @@ function sourcesFingerprint() {
   return hash.digest("hex");
 }
 
-function installSystemPackages({ packages, sudo }) {
+function installSystemPackages({ packages, sudo, optional }) {
   const apt = (...args) => {
     const command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
-    run(sudo ? ["sudo", "-n", ...command] : command);
+    return sudo ? ["sudo", "-n", ...command] : command;
   };
-  say(`installing ${packages.join(" and ")} with apt-get (once, some minutes)`);
-  apt("update", "-q");
-  apt("install", "-y", "-q", "--no-install-recommends", ...packages);
+  say(`installing ${packages.join(", ")} with apt-get (once, some minutes)`);
+  const commands = [apt("update", "-q"), apt("install", "-y", "-q", "--no-install-recommends", ...packages)];
+  if (optional) {
+    // Works without, only slower: being offline must not stop anybody.
+    const failed = commands.map(attempt).find((error) => error !== null);
+    if (failed) say(`going on without ${packages.join(", ")}: ${failed}`);
+    return;
+  }
+  commands.forEach(run);
   try {
     findLibtorch();
   } catch (error) {
@@ -110,13 +119,18 @@ function buildDist() {
 }
 
 function run(command) {
-  try {
-    execFileSync(command[0], command.slice(1), { cwd: ROOT, stdio: ["ignore", process.stderr.fd, process.stderr.fd] });
-  } catch (error) {
-    fail(
-      `\`${command.join(" ")}\` failed${error.status === null ? `: ${error.message}` : ` (exit code ${error.status})`}`,
-    );
-  }
+  const failed = attempt(command);
+  if (failed) fail(failed);
+}
+
+/** Runs a command with its output on stderr; null, or what went wrong. */
+function attempt(command) {
+  const { status, error } = spawnSync(command[0], command.slice(1), {
+    cwd: ROOT,
+    stdio: ["ignore", process.stderr.fd, process.stderr.fd],
+  });
+  if (status === 0) return null;
+  return `\`${command.join(" ")}\` failed (${error ? error.message : `exit code ${status}`})`;
 }
 
 function say(text) {

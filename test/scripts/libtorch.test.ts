@@ -1,9 +1,9 @@
 /** Where libtorch is looked for, with made-up folders in place of real ones. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { findLibtorch, LibtorchError } from "../../scripts/libtorch.mjs";
+import { findLibtorch, LibtorchError, usesReferenceBlas } from "../../scripts/libtorch.mjs";
 
 const root = mkdtempSync(path.join(tmpdir(), "csrm-libtorch-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -98,5 +98,24 @@ describe("findLibtorch", () => {
   it("says so when python3 has no torch or cannot be run", () => {
     const error = failureOf(() => findLibtorch({ env: { LIBTORCH_USE_PYTORCH: "1", PATH: root } }));
     expect(error.message).toContain("LIBTORCH_USE_PYTORCH=1: python3 cannot be asked");
+  });
+});
+
+describe("usesReferenceBlas", () => {
+  function systemWithBlas(name: string, provider: string) {
+    const lib = path.join(root, name);
+    mkdirSync(path.join(lib, provider), { recursive: true });
+    writeFileSync(path.join(lib, provider, "libblas.so.3"), "");
+    symlinkSync(path.join(lib, provider, "libblas.so.3"), path.join(lib, "libblas.so.3"));
+    return { source: "system" as const, libDirs: [lib] };
+  }
+
+  it("follows Debian's alternatives to the library in use", () => {
+    expect(usesReferenceBlas(systemWithBlas("reference", "blas"))).toBe(true);
+    expect(usesReferenceBlas(systemWithBlas("fast", "openblas-openmp"))).toBe(false);
+  });
+
+  it("has no doubt about PyTorch's own builds, which bring their BLAS along", () => {
+    expect(usesReferenceBlas({ source: "pytorch", libDirs: [path.join(root, "reference")] })).toBe(false);
   });
 });

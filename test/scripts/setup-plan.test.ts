@@ -1,10 +1,11 @@
 /** What the set-up script decides, case by case. */
 import { describe, expect, it } from "vitest";
-import { type Facts, packagesState, planSetup } from "../../scripts/setup-plan.mjs";
+import { FAST_BLAS, type Facts, packagesState, planSetup } from "../../scripts/setup-plan.mjs";
 
 const complete: Facts = {
   node: "v20.19.0",
   libtorch: { error: null, missing: false },
+  slowBlas: false,
   compiler: true,
   apt: true,
   privilege: "root",
@@ -15,7 +16,7 @@ const noLibtorch = { error: "no libtorch found", missing: true };
 
 describe("planSetup", () => {
   it("only lets the native build check itself when everything is there", () => {
-    expect(planSetup(complete)).toEqual({ actions: [{ kind: "native" }], problem: null });
+    expect(planSetup(complete)).toEqual({ actions: [{ kind: "native" }], notes: [], problem: null });
   });
 
   it("installs what a bare Debian with Node lacks, in the order of need", () => {
@@ -27,7 +28,7 @@ describe("planSetup", () => {
       sources: "changed",
     };
     expect(planSetup(facts).actions).toEqual([
-      { kind: "apt", packages: ["libtorch-dev", "g++"], sudo: false },
+      { kind: "apt", packages: ["libtorch-dev", FAST_BLAS, "g++"], sudo: false, optional: false },
       { kind: "npm", reason: "missing" },
       { kind: "native" },
       { kind: "build" },
@@ -36,13 +37,13 @@ describe("planSetup", () => {
 
   it("installs only the compiler when only the compiler is missing, through sudo where that needs no password", () => {
     const { actions } = planSetup({ ...complete, compiler: false, privilege: "sudo" });
-    expect(actions[0]).toEqual({ kind: "apt", packages: ["g++"], sudo: true });
+    expect(actions[0]).toEqual({ kind: "apt", packages: ["g++"], sudo: true, optional: false });
   });
 
   it("names the apt command and the three ways to a libtorch when it may not install", () => {
     const { actions, problem } = planSetup({ ...complete, libtorch: noLibtorch, compiler: false, privilege: null });
     expect(actions).toEqual([]);
-    expect(problem).toContain("apt-get install -y libtorch-dev g++");
+    expect(problem).toContain(`apt-get install -y libtorch-dev ${FAST_BLAS} g++`);
     for (const way of ["apt-get install libtorch-dev", "LIBTORCH=/path", "LIBTORCH_USE_PYTORCH=1"])
       expect(problem).toContain(way);
   });
@@ -56,7 +57,19 @@ describe("planSetup", () => {
 
   it("passes on the message about a libtorch that was asked for by name and installs nothing in its place", () => {
     const error = "LIBTORCH=/nowhere: no libtorch.so in /nowhere/lib";
-    expect(planSetup({ ...complete, libtorch: { error, missing: false } })).toEqual({ actions: [], problem: error });
+    expect(planSetup({ ...complete, libtorch: { error, missing: false } })).toEqual({
+      actions: [],
+      notes: [],
+      problem: error,
+    });
+  });
+
+  it("replaces a slow BLAS where it may, and only says so where it may not", () => {
+    const [first] = planSetup({ ...complete, slowBlas: true }).actions;
+    expect(first).toEqual({ kind: "apt", packages: [FAST_BLAS], sudo: false, optional: true });
+    const without = planSetup({ ...complete, slowBlas: true, privilege: null });
+    expect(without.actions).toEqual([{ kind: "native" }]);
+    expect(without.notes.join()).toContain(FAST_BLAS);
   });
 
   it.each(["v18.20.0", "v20.18.9"])("refuses Node %s", (node) => {
