@@ -1,0 +1,216 @@
+/** Layers as functions: PyTorch's torch.nn.functional with named options. Images are [B, C, H, W]. */
+import { expected } from "../errors.ts";
+import type { DType } from "./dtype.ts";
+import { op } from "./op.ts";
+import type { Tensor } from "./tensor.ts";
+
+type Pair = number | readonly [number, number];
+
+export interface ConvOptions {
+  bias?: Tensor | null;
+  stride?: Pair;
+  padding?: Pair;
+  dilation?: Pair;
+  groups?: number;
+}
+
+/** @param weight [out, in / groups, kh, kw] */
+function conv2d(input: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
+  const { bias = null, stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+  return ops.conv2d(input, weight, bias, stride, padding, dilation, groups);
+}
+
+/** @param weight [out, in] */
+function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  return ops.linear(input, weight, bias);
+}
+
+export interface BatchNormOptions {
+  weight: Tensor | null;
+  bias: Tensor | null;
+  runningMean: Tensor | null;
+  runningVar: Tensor | null;
+  /** Statistics of the batch (and an update of the running ones) instead of the running ones. */
+  training?: boolean;
+  momentum?: number;
+  eps?: number;
+}
+
+function batchNorm(input: Tensor, options: BatchNormOptions): Tensor {
+  const { weight, bias, runningMean, runningVar, training = false, momentum = 0.1, eps = 1e-5 } = options;
+  return ops.batchNorm(input, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+}
+
+function groupNorm(
+  input: Tensor,
+  groups: number,
+  { weight = null, bias = null, eps = 1e-5 }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
+): Tensor {
+  return ops.groupNorm(input, groups, weight, bias, eps);
+}
+
+function layerNorm(
+  input: Tensor,
+  shape: readonly number[],
+  { weight = null, bias = null, eps = 1e-5 }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
+): Tensor {
+  return ops.layerNorm(input, shape, weight, bias, eps);
+}
+
+export interface InterpolateOptions {
+  /** [height, width] of the result; or `scale`. */
+  size?: readonly [number, number];
+  scale?: number;
+  mode?: "nearest" | "bilinear" | "bicubic";
+  /** Whether corner pixels keep their centres in place (true) or their edges (false, default); not for nearest. */
+  alignCorners?: boolean;
+}
+
+function interpolate(
+  input: Tensor,
+  { size, scale, mode = "nearest", alignCorners = false }: InterpolateOptions,
+): Tensor {
+  if ((size === undefined) === (scale === undefined))
+    throw expected("either size or scale", "interpolate()", { size, scale });
+  const factors = scale === undefined ? null : [scale, scale];
+  const target = size ?? null;
+  if (mode === "nearest") return ops.nearest(input, target, factors);
+  return mode === "bilinear"
+    ? ops.bilinear(input, target, alignCorners, factors)
+    : ops.bicubic(input, target, alignCorners, factors);
+}
+
+export interface PoolOptions {
+  stride?: Pair;
+  padding?: Pair;
+  ceilMode?: boolean;
+  /** For averages: whether padded zeros count in the mean. */
+  countIncludePad?: boolean;
+}
+
+function avgPool2d(input: Tensor, kernel: Pair, options: PoolOptions = {}): Tensor {
+  const { stride = kernel, padding = 0, ceilMode = false, countIncludePad = true } = options;
+  return ops.avgPool2d(input, kernel, stride, padding, ceilMode, countIncludePad);
+}
+
+function maxPool2d(input: Tensor, kernel: Pair, options: PoolOptions = {}): Tensor {
+  const { stride = kernel, padding = 0, ceilMode = false } = options;
+  return ops.maxPool2d(input, kernel, stride, padding, 1, ceilMode);
+}
+
+function adaptiveAvgPool2d(input: Tensor, size: readonly [number, number]): Tensor {
+  return ops.adaptiveAvgPool2d(input, size);
+}
+
+function dropout(input: Tensor, p: number, training: boolean): Tensor {
+  return ops.dropout(input, p, training);
+}
+
+function relu(input: Tensor, { inplace = false } = {}): Tensor {
+  return inplace ? ops.relu_(input) : ops.relu(input);
+}
+
+/** Clamps to 0..6. */
+function relu6(input: Tensor, { inplace = false } = {}): Tensor {
+  return inplace ? ops.hardtanh_(input, 0, 6) : ops.hardtanh(input, 0, 6);
+}
+
+function gelu(input: Tensor): Tensor {
+  return ops.gelu(input);
+}
+
+function logSigmoid(input: Tensor): Tensor {
+  return ops.logSigmoid(input);
+}
+
+/** @param sides left, right, top, bottom */
+function pad(
+  input: Tensor,
+  sides: readonly number[],
+  { mode = "constant", value = 0 }: { mode?: "constant" | "reflect" | "replicate"; value?: number } = {},
+): Tensor {
+  if (mode === "constant") return ops.constantPad(input, sides, value);
+  return mode === "reflect" ? ops.reflectionPad(input, sides) : ops.replicationPad(input, sides);
+}
+
+const reductions = { none: 0, mean: 1, sum: 2 } as const;
+
+export interface CrossEntropyOptions {
+  ignoreIndex?: number;
+  labelSmoothing?: number;
+  /** Default "mean", over the targets that are not ignored (NaN if there are none). */
+  reduction?: keyof typeof reductions;
+  weight?: Tensor | null;
+}
+
+/**
+ * @param logits [B, C, ...]
+ * @param target [B, ...] int64 class indices
+ */
+function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  const { ignoreIndex = -100, labelSmoothing = 0, reduction = "mean", weight = null } = options;
+  return ops.crossEntropy(logits, target, weight, reductions[reduction], ignoreIndex, labelSmoothing);
+}
+
+function cosineSimilarity(a: Tensor, b: Tensor, dim = 1, eps = 1e-8): Tensor {
+  return ops.cosineSimilarity(a, b, dim, eps);
+}
+
+/** @param indices int64; the result has one more dimension of size `classes`, int64 */
+function oneHot(indices: Tensor, classes: number): Tensor {
+  return ops.oneHot(indices, classes);
+}
+
+/** softmax in a given precision, whatever autocast says. */
+function softmax(input: Tensor, dim: number, dtype?: DType): Tensor {
+  return input.softmax(dim, dtype);
+}
+
+export const F = {
+  conv2d,
+  linear,
+  batchNorm,
+  groupNorm,
+  layerNorm,
+  interpolate,
+  avgPool2d,
+  maxPool2d,
+  adaptiveAvgPool2d,
+  dropout,
+  relu,
+  relu6,
+  gelu,
+  logSigmoid,
+  pad,
+  crossEntropy,
+  cosineSimilarity,
+  oneHot,
+  softmax,
+};
+
+const ops = {
+  conv2d: op("aten::conv2d"),
+  linear: op("aten::linear"),
+  batchNorm: op("aten::batch_norm"),
+  groupNorm: op("aten::group_norm"),
+  layerNorm: op("aten::layer_norm"),
+  nearest: op("aten::upsample_nearest2d.vec"),
+  bilinear: op("aten::upsample_bilinear2d.vec"),
+  bicubic: op("aten::upsample_bicubic2d.vec"),
+  avgPool2d: op("aten::avg_pool2d"),
+  maxPool2d: op("aten::max_pool2d"),
+  adaptiveAvgPool2d: op("aten::adaptive_avg_pool2d"),
+  dropout: op("aten::dropout"),
+  relu: op("aten::relu"),
+  relu_: op("aten::relu_"),
+  hardtanh: op("aten::hardtanh"),
+  hardtanh_: op("aten::hardtanh_"),
+  gelu: op("aten::gelu"),
+  logSigmoid: op("aten::log_sigmoid"),
+  constantPad: op("aten::constant_pad_nd"),
+  reflectionPad: op("aten::reflection_pad2d"),
+  replicationPad: op("aten::replication_pad2d"),
+  crossEntropy: op("aten::cross_entropy_loss"),
+  cosineSimilarity: op("aten::cosine_similarity"),
+  oneHot: op("aten::one_hot"),
+};

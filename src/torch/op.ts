@@ -1,0 +1,94 @@
+/** The door to every operator of the dispatcher: `op("aten::add.Tensor")` is a function typed by the operator's schema. */
+import { CsrmError, messageOf } from "../errors.ts";
+import { type Handle, native } from "./native.ts";
+import type { OperatorTable } from "./ops.generated.ts";
+import { Tensor } from "./tensor.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: operators outside the generated table take what their schema says, checked when called.
+type AnyOperator = (...args: any[]) => any;
+
+/**
+ * Finds an operator by its full name, "namespace::name.overload" (nothing after the dot: the default overload).
+ * Arguments follow the schema's order; `undefined` means the schema's default, `null` means None. In-place operators return
+ * the tensor they were given. Look an operator up once and keep the function: calling it is cheap, finding it less so.
+ * @throws CsrmError for a name the library does not know, naming near ones
+ */
+export function op<K extends keyof OperatorTable>(name: K): OperatorTable[K];
+export function op(name: string): AnyOperator;
+export function op(name: string): AnyOperator {
+  const found = native.findOperator(name);
+  if (!found) throw unknownOperator(name);
+  const { call, tensors, results, returned } = found;
+
+  const take = (args: unknown[]): void => {
+    for (let i = 0; i < args.length; i++) {
+      const value = args[i];
+      if (value === undefined || value === null || tensors[i] === 0) continue;
+      args[i] = tensors[i] === 1 ? handleOf(value, name, i) : handlesOf(value, name, i);
+    }
+  };
+  const invoke = (args: unknown[]): unknown => {
+    const handles = args.slice();
+    take(handles);
+    try {
+      return call(...handles);
+    } catch (error) {
+      throw new CsrmError(messageOf(error), { code: "operator", cause: error });
+    }
+  };
+
+  if (results.length === 0) return (...args) => void invoke(args);
+  if (results.length === 1) {
+    const same = returned[0]!;
+    if (same >= 0) {
+      return (...args) => {
+        invoke(args);
+        return args[same];
+      };
+    }
+    if (results[0] === 1) return (...args) => Tensor.wrap(invoke(args) as Handle);
+    if (results[0] === 2) return (...args) => (invoke(args) as Handle[]).map((handle) => Tensor.wrap(handle));
+    return (...args) => invoke(args);
+  }
+  return (...args) => {
+    const values = invoke(args) as unknown[];
+    return values.map((value, i) => {
+      if (returned[i]! >= 0) return args[returned[i]!];
+      if (results[i] === 1) return value === 0 ? null : Tensor.wrap(value as Handle);
+      if (results[i] === 2) return (value as Handle[]).map((handle) => Tensor.wrap(handle));
+      return value;
+    });
+  };
+}
+
+/** Whether the loaded libtorch (or our own addon) has the operator. */
+export function hasOp(name: string): boolean {
+  return native.findOperator(name) !== null;
+}
+
+function handleOf(value: unknown, name: string, index: number): Handle {
+  if (value instanceof Tensor) return value.handle;
+  throw new CsrmError(`${name}: expected a Tensor as argument ${index}, got ${kindOf(value)}`, { code: "operator" });
+}
+
+function handlesOf(value: unknown, name: string, index: number): (Handle | null)[] {
+  if (!Array.isArray(value)) {
+    throw new CsrmError(`${name}: expected an array of Tensors as argument ${index}, got ${kindOf(value)}`, {
+      code: "operator",
+    });
+  }
+  return value.map((item) => (item === null || item === undefined ? null : handleOf(item, name, index)));
+}
+
+function kindOf(value: unknown): string {
+  return typeof value === "object" ? (value?.constructor?.name ?? "null") : `${typeof value} ${String(value)}`;
+}
+
+function unknownOperator(name: string): CsrmError {
+  const stem = name.split(".")[0]!;
+  const near = native.operatorNames().filter((known) => known.split(".")[0] === stem);
+  const hint = near.length > 0 ? `; it has ${near.slice(0, 12).join(", ")}` : "";
+  return new CsrmError(`no operator ${name} in this libtorch (${native.versions().libtorch})${hint}`, {
+    code: "operator",
+  });
+}

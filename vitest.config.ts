@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  // Node 20 does not know `using`; the compiler writes it out.
+  oxc: { target: "es2022" },
+  test: {
+    include: ["test/**/*.test.ts"],
+    // libtorch's threads are tied to the process, and two cores gain nothing from more of them.
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    env: { OMP_WAIT_POLICY: "passive" },
+  },
+});
