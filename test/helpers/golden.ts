@@ -1,0 +1,60 @@
+/** Comparing tensors with the golden files: full tensors, or summaries of mean, spread, extremes and sampled values. */
+import { readFileSync } from "node:fs";
+import { expect } from "vitest";
+import type { Tensor } from "../../src/torch/index.ts";
+
+/** A tensor in a golden file: all its values, or a sample of them with statistics. */
+export interface Golden {
+  shape: number[];
+  data?: number[];
+  mean?: number;
+  std?: number;
+  absmax?: number;
+  idx?: number[];
+  val?: number[];
+  norm?: number;
+}
+
+/** Reads test/golden/<name>.json. */
+export function readGolden<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(`../golden/${name}.json`, import.meta.url), "utf8")) as T;
+}
+
+/**
+ * Expects a tensor to equal a golden one within `tolerance` times its largest absolute value: shape, then every stored
+ * value, then mean, standard deviation, extreme and norm where they are stored.
+ */
+export function expectGolden(tensor: Tensor, golden: Golden, tolerance: number, name = "tensor"): void {
+  expect(tensor.shape, `shape of ${name}`).toEqual(golden.shape);
+  const actual = tensor.detach().to("float64").contiguous().toTypedArray() as Float64Array;
+  const indices = golden.data ? golden.data.map((_, index) => index) : golden.idx!;
+  const values = golden.data ?? golden.val!;
+  const absmax = golden.absmax ?? Math.max(...values.map(Math.abs));
+  let worst = 0;
+  for (let k = 0; k < indices.length; k++) worst = Math.max(worst, Math.abs(actual[indices[k]!]! - values[k]!));
+  expect(worst, `largest deviation of ${name} (absmax ${absmax})`).toBeLessThanOrEqual(tolerance * absmax);
+
+  const { mean, std, largest, norm } = statistics(actual);
+  const near = (got: number, want: number | undefined, what: string, scale: number) => {
+    if (want !== undefined) expect(Math.abs(got - want), `${what} of ${name}`).toBeLessThanOrEqual(tolerance * scale);
+  };
+  near(mean, golden.mean, "mean", absmax);
+  near(std, golden.std, "standard deviation", absmax);
+  near(largest, golden.absmax, "largest absolute value", absmax);
+  near(norm, golden.norm, "norm", golden.norm ?? 0);
+}
+
+function statistics(values: Float64Array): { mean: number; std: number; largest: number; norm: number } {
+  let sum = 0;
+  let squares = 0;
+  let largest = 0;
+  for (const value of values) {
+    sum += value;
+    squares += value * value;
+    largest = Math.max(largest, Math.abs(value));
+  }
+  const mean = sum / values.length;
+  let spread = 0;
+  for (const value of values) spread += (value - mean) ** 2;
+  return { mean, std: Math.sqrt(spread / values.length), largest, norm: Math.sqrt(squares) };
+}
