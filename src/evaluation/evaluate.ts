@@ -1,0 +1,88 @@
+/** Evaluates a folder of predictions against a folder of masks. */
+import { resolve } from "node:path";
+import type { ClassTable } from "../data/types.ts";
+import { CsrmError, expected, messageOf } from "../errors.ts";
+import { classIndexer } from "./class-index.ts";
+import { forEachConcurrently } from "./concurrency.ts";
+import { Confusion } from "./confusion.ts";
+import {
+  type Evaluation,
+  type EvaluationLabel,
+  evaluationOfCams,
+  evaluationOfLabels,
+  thresholdsFor,
+} from "./evaluation.ts";
+import { imageSize } from "./images.ts";
+import { maskReader } from "./masks.ts";
+import { predictionFolder, readCams, readLabels } from "./predictions.ts";
+import { resizeNearest } from "./resize-nearest.ts";
+import { ThresholdSweep } from "./threshold-sweep.ts";
+
+export interface EvaluateOptions extends Omit<EvaluationLabel, "predictions" | "masks" | "images"> {
+  /** Folder of label PNGs (`<id>.png`, dataset ids) or CAMs (`<id>.npz` or `cams/<id>.npz`). */
+  predictions: string;
+  /** Folder of masks, `<id>.png` of dataset ids, 255 = not annotated. */
+  masks: string;
+  /** Folder of the photographs; given, every mask must have its image's size. */
+  images?: string;
+  ids: readonly string[];
+  classes: ClassTable;
+  /** For CAMs only: a background threshold, or "sweep" (default): the best of .05….80 on these images. */
+  threshold?: number | "sweep";
+  /** How a given threshold was chosen, e.g. "best on train". */
+  thresholdFrom?: string;
+  /** Images read at the same time (default 8). */
+  concurrency?: number;
+  /** Called after every image. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * All figures of a set of predictions. Predictions of another size than their mask are resized (nearest) to it.
+ * @throws CsrmError naming image or file: a missing prediction or mask, an id that the class table lacks, a mask of another size than its
+ *   image, a threshold given for label maps
+ */
+export async function evaluatePredictions(options: EvaluateOptions): Promise<Evaluation> {
+  const { ids, classes, masks, images, threshold = "sweep" } = options;
+  const folder = predictionFolder(options.predictions, ids);
+  if (folder.kind === "labels" && options.threshold !== undefined) {
+    throw expected("no threshold for label maps", options.predictions, options.threshold, "only CAMs have one");
+  }
+  const confusion = new Confusion(classes.ids.length);
+  const sweep = new ThresholdSweep(classes.ids.length, thresholdsFor(threshold));
+  const reader = maskReader({ dir: masks, classes });
+  const toIndices = classIndexer(classes);
+  let resized = 0;
+  let done = 0;
+
+  await forEachConcurrently(ids, options.concurrency ?? 8, async (id) => {
+    const file = folder.fileOf(id);
+    const [truth, prediction] = await Promise.all([
+      reader.read(id, images === undefined ? undefined : await imageSize(images, id)),
+      folder.kind === "cams" ? readCams(file, classes) : readLabels(file),
+    ]);
+    if ("scores" in prediction) naming(file, () => sweep.add(prediction, truth));
+    else confusion.add(resizeNearest(toIndices(prediction, file), truth), truth);
+    if (prediction.width !== truth.width || prediction.height !== truth.height) resized++;
+    options.onProgress?.(++done, ids.length);
+  });
+
+  const { split, method, label, tta, crf, thresholdFrom } = options;
+  const paths = {
+    predictions: resolve(options.predictions),
+    masks: resolve(masks),
+    images: images === undefined ? null : resolve(images),
+  };
+  const context = { split, method, label, tta, crf, ...paths, classes, count: ids.length, resized };
+  if (folder.kind === "labels") return evaluationOfLabels(confusion, context);
+  return evaluationOfCams(sweep, { ...context, threshold, thresholdFrom });
+}
+
+/** Puts the file's name before the message of a failure. */
+function naming(file: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw new CsrmError(`${file}: ${messageOf(error)}`, { code: "data", cause: error });
+  }
+}

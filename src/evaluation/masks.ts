@@ -1,0 +1,59 @@
+/** Ground-truth masks, for evaluation only: no other file opens them, and nothing that trains imports this one. */
+import { readdir } from "node:fs/promises";
+import { join, sep } from "node:path";
+import type { ClassTable } from "../data/types.ts";
+import { expected } from "../errors.ts";
+import { readError, readFileBytes } from "../files.ts";
+import { decodeLabelPng } from "../formats/indexed-png.ts";
+import { classIndexer } from "./class-index.ts";
+import type { LabelMap } from "./confusion.ts";
+
+/** Reads masks of one folder. */
+export interface MaskReader {
+  readonly dir: string;
+  /**
+   * The mask of one image as class indices 0…K−1, 255 = not annotated.
+   * @param id the image's name in lists
+   * @param size the image's size, when known: a mask of another size is an error
+   * @throws CsrmError naming the file when it is missing or damaged, has another size, or holds an id that the class table lacks
+   */
+  read(id: string, size?: { width: number; height: number }): Promise<LabelMap>;
+}
+
+/**
+ * A reader of `<dir>/<id>.png`, palette or gray PNGs of dataset ids.
+ * @param options.dir folder of masks, e.g. SegmentationClass of Pascal VOC
+ * @param options.classes which ids may occur and in which order they are counted
+ */
+export function maskReader(options: { dir: string; classes: ClassTable }): MaskReader {
+  const { dir } = options;
+  const toIndices = classIndexer(options.classes);
+  return {
+    dir,
+    async read(id, size) {
+      const file = join(dir, `${id}.png`);
+      const mask = decodeLabelPng(await readFileBytes(file), file);
+      if (size && (mask.width !== size.width || mask.height !== size.height)) {
+        throw expected(
+          `a mask of the image's size, ${size.width}×${size.height},`,
+          file,
+          `${mask.width}×${mask.height}`,
+        );
+      }
+      return toIndices(mask, file);
+    },
+  };
+}
+
+/**
+ * The ids of all masks in a folder and below it, sorted.
+ * @throws CsrmError when the folder cannot be read or holds no PNG
+ */
+export async function maskIds(dir: string): Promise<string[]> {
+  const names = await readdir(dir, { recursive: true }).catch((error: unknown) => {
+    throw readError(dir, error);
+  });
+  const ids = names.filter((name) => name.endsWith(".png")).map((name) => name.slice(0, -".png".length));
+  if (ids.length === 0) throw expected("PNG masks", dir, `${names.length} other files`);
+  return ids.map((id) => id.split(sep).join("/")).sort();
+}

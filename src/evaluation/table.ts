@@ -1,0 +1,93 @@
+/** Evaluations as tables, for terminals and for Markdown: percent with one decimal. */
+import { BEST_ON_THIS_SPLIT, type Evaluation } from "./evaluation.ts";
+
+export interface Table {
+  header: string[];
+  rows: string[][];
+}
+
+/** 0.4473 → "44.7". */
+export function percent(fraction: number): string {
+  return (fraction * 100).toFixed(1);
+}
+
+/** A threshold as short as it can be: 0.35, 0.375. */
+export function thresholdText(threshold: number): string {
+  return String(Number(threshold.toFixed(4)));
+}
+
+/** The name of an evaluation in tables. */
+export function titleOf(evaluation: Pick<Evaluation, "label" | "method" | "predictions">): string {
+  return evaluation.label ?? evaluation.method ?? evaluation.predictions ?? "predictions";
+}
+
+/** One row an evaluation: figures, and how they were made. */
+export function summaryTable(evaluations: readonly Evaluation[]): Table {
+  return {
+    header: ["", "split", "images", "threshold", "TTA", "CRF", "mIoU", "mIoU fg", "FP", "FN", "best mIoU on split"],
+    rows: evaluations.map((e) => [
+      titleOf(e),
+      e.split ?? "–",
+      String(e.count),
+      e.threshold === null ? "–" : `${thresholdText(e.threshold)} (${e.threshold_from})`,
+      e.tta ?? "not stated",
+      e.crf === null ? "not stated" : e.crf ? "yes" : "no",
+      percent(e.miou),
+      percent(e.miou_fg),
+      percent(e.fp),
+      percent(e.fn),
+      bestText(e),
+    ]),
+  };
+}
+
+function bestText({ best, threshold_from }: Evaluation): string {
+  if (best === null) return "–";
+  return threshold_from === BEST_ON_THIS_SPLIT
+    ? "the same"
+    : `${percent(best.miou)} at ${thresholdText(best.threshold)}`;
+}
+
+/** One row a class, one column of IoU an evaluation; all evaluations must be of the same classes. A class without pixels in the masks is marked. */
+export function perClassTable(evaluations: readonly Evaluation[]): Table {
+  const names = evaluations[0]?.names ?? [];
+  const titles = evaluations.map((e) => (e.split ? `${titleOf(e)}, ${e.split}` : titleOf(e)));
+  const cell = (e: Evaluation, k: number) => percent(e.iou[k]!) + (e.truth[k] === 0 ? " (not in the masks)" : "");
+  return {
+    header: ["class", ...titles],
+    rows: [
+      ...names.map((name, k) => [name, ...evaluations.map((e) => cell(e, k))]),
+      ["mean", ...evaluations.map((e) => percent(e.miou))],
+    ],
+  };
+}
+
+/** One row a threshold. */
+export function sweepTable(evaluation: Evaluation): Table {
+  return {
+    header: ["threshold", "mIoU", "mIoU fg", "FP", "FN"],
+    rows: (evaluation.sweep ?? []).map((p) => [
+      thresholdText(p.threshold) + (p.threshold === evaluation.best?.threshold ? " *" : ""),
+      ...[p.miou, p.miou_fg, p.fp, p.fn].map(percent),
+    ]),
+  };
+}
+
+/** Columns padded with spaces: the first to the right of its text, the others, which are mostly figures, to the left. */
+export function renderText({ header, rows }: Table): string {
+  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+  const line = (cells: string[]) =>
+    cells
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join("  ")
+      .trimEnd();
+  return [line(header), widths.map((width) => "─".repeat(width)).join("  "), ...rows.map(line)].join("\n");
+}
+
+/** A GitHub-flavoured Markdown table. */
+export function renderMarkdown({ header, rows }: Table): string {
+  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(header), `|${header.map((_, i) => (i === 0 ? "---" : "---:")).join("|")}|`, ...rows.map(line)].join(
+    "\n",
+  );
+}
