@@ -127,7 +127,7 @@ function readChunks(bytes: Uint8Array, name: string) {
     }
     if (type === "IHDR" && at === 8 && length === 13) header = body;
     if (!header) throw damaged(name, "it does not begin with a header");
-    if (type === "PLTE") palette = body.slice();
+    if (type === "PLTE") palette = new Uint8Array(body);
     if (type === "IDAT") data.push(body);
     if (type === "IEND") return { header, palette, data };
     at += 12 + length;

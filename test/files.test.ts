@@ -1,0 +1,92 @@
+import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { readFileBytes, readTextSync, writeFileAtomic, writeFileAtomicSync } from "../src/files.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "csrm-files-"));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
+
+const writers = {
+  writeFileAtomic,
+  writeFileAtomicSync: async (...args: Parameters<typeof writeFileAtomicSync>) => writeFileAtomicSync(...args),
+};
+
+describe.each(Object.entries(writers))("%s", (_, write) => {
+  it("writes text, bytes and pieces, makes folders, replaces what was there and leaves nothing beside", async () => {
+    const path = join(folder, "a", "b", "file");
+    await write(path, "täxt");
+    expect(readFileSync(path, "utf8")).toBe("täxt");
+    await write(path, Uint8Array.of(1, 2));
+    expect([...readFileSync(path)]).toEqual([1, 2]);
+    await write(path, [Uint8Array.of(3), new Uint8Array(0), Uint8Array.of(4, 5)]);
+    expect([...readFileSync(path)]).toEqual([3, 4, 5]);
+    expect(readdirSync(join(folder, "a", "b"))).toEqual(["file"]);
+  });
+
+  it("accepts a name as long as the file system allows", async () => {
+    const path = join(folder, "x".repeat(255));
+    await write(path, "ok");
+    expect(readFileSync(path, "utf8")).toBe("ok");
+  });
+
+  it("names the file when a folder is in the way, and removes its temporary file", async () => {
+    fs.mkdirSync(join(folder, "taken"));
+    await expect(write(join(folder, "taken"), "x")).rejects.toThrow(/cannot write .*taken: a folder of that name/);
+    expect(readdirSync(folder)).toEqual(["taken"]);
+  });
+
+  it("names the file when a part of the path is a file", async () => {
+    writeFileSync(join(folder, "plain"), "");
+    await expect(write(join(folder, "plain", "x"), "x")).rejects.toThrow(
+      /plain\/x: a part of the path is not a folder/,
+    );
+  });
+});
+
+describe("a full disk", () => {
+  const full = () => Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+
+  it("is named, keeps the old file and leaves no temporary file (sync)", () => {
+    const path = join(folder, "model");
+    writeFileSync(path, "old");
+    vi.spyOn(fs, "writeSync").mockImplementation(() => {
+      throw full();
+    });
+    expect(() => writeFileAtomicSync(path, "new")).toThrow(`cannot write ${path}: disk full`);
+    expect(readFileSync(path, "utf8")).toBe("old");
+    expect(readdirSync(folder)).toEqual(["model"]);
+  });
+
+  it("is named, keeps the old file and leaves no temporary file (async)", async () => {
+    const path = join(folder, "model");
+    writeFileSync(path, "old");
+    const open = fs.promises.open;
+    vi.spyOn(fs.promises, "open").mockImplementation(async (...args) => {
+      const handle = await open(...args);
+      vi.spyOn(handle, "sync").mockRejectedValue(full());
+      return handle;
+    });
+    await expect(writeFileAtomic(path, "new")).rejects.toThrow(`cannot write ${path}: disk full`);
+    expect(readFileSync(path, "utf8")).toBe("old");
+    expect(readdirSync(folder)).toEqual(["model"]);
+  });
+});
+
+describe("reading", () => {
+  it("names an absent file, and a folder taken for a file", async () => {
+    await expect(readFileBytes(join(folder, "no"))).rejects.toThrow(`cannot read ${join(folder, "no")}: no such file`);
+    expect(() => readTextSync(folder)).toThrow("it is a folder");
+  });
+
+  it("drops a byte order mark from text", () => {
+    writeFileSync(join(folder, "t"), "\uFEFFa,b");
+    expect(readTextSync(join(folder, "t"))).toBe("a,b");
+  });
+});
