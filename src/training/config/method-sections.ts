@@ -1,0 +1,105 @@
+/** Recipe sections of the method itself: pseudo-labels, mixing, the five losses, the teacher. Defaults follow the paper where it speaks. */
+import { z } from "zod";
+import { atLeast, fraction, notNegative, positive, ramp, section } from "./keys.ts";
+
+/** The dense CRF on two hard labelings or a soft one; also used by `refine crf`. */
+const crfKeys = {
+  gt_prob: z.number().gt(0).lt(1).default(0.7).describe("certainty given to each pixel of a hard labeling"),
+  crf_scale: positive()
+    .max(1)
+    .default(1)
+    .describe("fraction of the resolution at which the CRF runs; the spatial widths shrink along"),
+  iterations: atLeast(1).default(10).describe("mean-field iterations"),
+  gaussian_sxy: positive().default(3).describe("spatial width of the smoothness kernel, in pixels"),
+  gaussian_compat: notNegative().default(3).describe("weight of the smoothness kernel"),
+  bilateral_sxy: positive().default(50).describe("spatial width of the appearance kernel, in pixels"),
+  bilateral_srgb: positive().default(5).describe("colour width of the appearance kernel, in grey levels (0 to 255)"),
+  bilateral_compat: notNegative().default(10).describe("weight of the appearance kernel"),
+};
+
+export const pseudoLabels = section("pseudo-labels from the teacher's CAMs (paper Eq. 2 and 6)", {
+  background_threshold: fraction().default(0.05).describe("below this every normalised CAM says background (δ_bg)"),
+  foreground_threshold: fraction().default(0.35).describe("above this the strongest CAM says its class (δ_fg)"),
+  normalise: z
+    .enum(["upsampled", "strided"])
+    .default("upsampled")
+    .describe(
+      "where each CAM is divided by its maximum: after upsampling (paper) or at the network's stride (authors)",
+    ),
+  crf_input: z
+    .enum(["hard", "soft"])
+    .default("hard")
+    .describe("what the CRF starts from: two hard labelings (authors) or the normalised CAMs (paper)"),
+  ...crfKeys,
+}).refine((labels) => labels.background_threshold <= labels.foreground_threshold, {
+  path: ["background_threshold"],
+  message: "expected pseudo_labels.background_threshold not above pseudo_labels.foreground_threshold",
+});
+
+export const refine = section("refinement of finished label maps", {
+  crf: section("the dense CRF", crfKeys),
+});
+
+export const classmix = section("ClassMix: half of one image's classes pasted onto another", {
+  probability: fraction().default(0.5).describe("how often images are mixed"),
+  scope: z.enum(["image", "batch"]).default("image").describe("whether the draw is made per image or once a batch"),
+});
+
+export const classification = section("the classification loss (paper Eq. 5)", {
+  weight: notNegative().default(1).describe("factor of this loss"),
+});
+
+export const segmentation = section("the segmentation loss on pseudo-labels of labelled images (paper Eq. 7)", {
+  weight: notNegative().default(1).describe("factor of this loss"),
+  tags_weight: notNegative()
+    .default(0)
+    .describe("factor of a second cross-entropy whose softmax runs over the image's tags and the background only"),
+});
+
+export const s2c = section("activation consistency: the segmentation teaches the CAMs (paper Eq. 8 and 9)", {
+  weight: ramp(notNegative()).default({ from: 0.1, to: 1 }).describe("factor of this loss (λ_s2c)"),
+  sigma: ramp(fraction())
+    .default({ from: 0.1, to: 1 })
+    .describe("share of the segmentation in the blend with the label (σ_s2c)"),
+});
+
+export const unsupervised = section("segmentation consistency on unlabelled images (paper Eq. 10 to 12)", {
+  weight: notNegative().default(1).describe("factor of this loss"),
+  normaliser: z
+    .enum(["kept", "u2pl"])
+    .default("kept")
+    .describe("mean over the kept pixels (paper) or that times all ÷ kept pixels (authors, after U2PL)"),
+  reliable: ramp(fraction())
+    .default({ from: 0.8, to: 1 })
+    .describe("fraction of pixels kept, those of lowest entropy in the teacher's prediction"),
+});
+
+export const contrast = section("pixel contrast against class-wise memory banks (paper Eq. 13)", {
+  weight: notNegative().default(1).describe("factor of this loss"),
+  queries: atLeast(1).default(50).describe("anchor pixels a class and step"),
+  negatives: atLeast(1).default(256).describe("bank rows that each anchor is held against"),
+  temperature: positive().default(0.5).describe("divides the cosine similarities"),
+  low_rank: atLeast(0)
+    .default(3)
+    .describe("first rank (from 0) of a class at a pixel that makes the pixel its negative"),
+  high_rank: atLeast(1).default(6).describe("rank after the last one that makes a pixel a negative"),
+  positive_confidence: fraction().default(0.3).describe("probability above which a pixel may be an anchor of a class"),
+  negative_max_confidence: fraction()
+    .default(1)
+    .describe("probability below which a pixel may be a negative of a class; 1 switches this filter off"),
+  labelled_entropy_split: z
+    .boolean()
+    .default(true)
+    .describe("also divide labelled pixels by entropy into reliable and unreliable ones"),
+  bank: section("rows of the memory banks", {
+    foreground: atLeast(1).default(30_000).describe("rows for every foreground class"),
+    background: atLeast(1).default(50_000).describe("rows for the background"),
+  }),
+}).refine((contrast) => contrast.low_rank < contrast.high_rank, {
+  path: ["low_rank"],
+  message: "expected contrast.low_rank below contrast.high_rank",
+});
+
+export const ema = section("the teacher, a moving average of the student", {
+  decay: z.number().min(0).lt(1).default(0.99).describe("highest decay; it grows towards it as 1 − 1/(1 + step)"),
+});

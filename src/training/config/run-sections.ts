@@ -1,0 +1,183 @@
+/** Recipe sections around the method: data, network, start classifier, batches, schedule, optimiser, prediction, files. */
+import { z } from "zod";
+import {
+  atLeast,
+  fraction,
+  listName,
+  notNegative,
+  path,
+  pathOr,
+  perChannel,
+  positive,
+  section,
+  sizeInPixels,
+} from "./keys.ts";
+
+const optimizerName = () => z.enum(["sgd", "adamw"]);
+const clipNorm = () =>
+  positive().nullable().describe("gradients are scaled down to this global L2 norm; null leaves them as they are");
+
+export const data = section("images, tags and lists", {
+  layout: z
+    .enum(["voc", "folder", "toy"])
+    .default("voc")
+    .describe("how the data lie: Pascal VOC folders, a folder of images with a tags file, or generated scenes"),
+  root: path()
+    .nullable()
+    .default(null)
+    .describe("the data set's folder; null with layout toy: the folder `data` of the run"),
+  lists: section("which images", {
+    train: listName()
+      .nullable()
+      .default("train_aug")
+      .describe("training list: a name in ImageSets/Segmentation or a .txt file; null: every image"),
+    score: z
+      .array(listName())
+      .default(["train", "val"])
+      .describe("lists with masks that results are measured on; the threshold is chosen on the first"),
+  }),
+  tags: pathOr(["auto", "annotations"])
+    .default("auto")
+    .describe("image-level labels: annotations (VOC's XML), a tags.csv or cls_labels.npy file, or auto: what is found"),
+  classes: pathOr(["voc", "toy"])
+    .default("voc")
+    .describe("class table: voc, toy, or a file of lines `id name` with 0 for the background"),
+  subset: z
+    .array(z.string().min(1))
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("names of the classes to use, without the background; null: all"),
+  mean: perChannel(z.number())
+    .nullable()
+    .default(null)
+    .describe("subtracted from RGB in 0 to 1; null: what the weights' metadata say, else ImageNet's"),
+  std: perChannel(positive())
+    .nullable()
+    .default(null)
+    .describe("divides RGB after the mean; null: what the weights' metadata say, else ImageNet's"),
+  size: sizeInPixels().default([512, 512]).describe("height and width of training images"),
+  workers: atLeast(1).default(2).describe("images decoded at the same time; results do not depend on it"),
+  masks: z.string().min(1).default("SegmentationClass").describe("folder of masks under root; read by evaluation only"),
+});
+
+export const model = section("the network", {
+  backbone: z.string().min(1).default("resnest101").describe("mobilenet_v2, resnet18 … 101, resnest50 … 269"),
+  output_stride: z
+    .union([z.literal(8), z.literal(16), z.literal(32)])
+    .default(16)
+    .describe("pixels of the image per cell of the last features"),
+  head_channels: atLeast(4).multipleOf(4).default(256).describe("width of the segmentation and representation heads"),
+  decoder_stride: z
+    .union([z.literal(4), z.literal(8), z.literal(16)])
+    .default(4)
+    .describe("pixels of the image per cell of segmentation and representation"),
+  padding: z
+    .enum(["auto", "symmetric", "tf_same"])
+    .default("auto")
+    .describe("padding of strided convolutions; auto: what the weights' metadata say, else symmetric"),
+  weights: path().nullable().default(null).describe("safetensors file that the backbone starts from; null: random"),
+  batch_norm: z
+    .enum(["frozen", "train"])
+    .default("frozen")
+    .describe("whether the backbone's batch normalisation learns"),
+  freeze: z
+    .enum(["none", "stem", "all_but_last"])
+    .default("stem")
+    .describe("backbone stages that do not learn: none, the stem, or all but the last"),
+});
+
+export const pretrain = section("the start: a plain CAM classifier", {
+  probe: section("a logistic head on pooled features of the untouched backbone, before anything else", {
+    epochs: atLeast(0).default(0).describe("passes over the pooled features; 0: no probe"),
+    lr: positive().default(0.01).describe("learning rate of the probe"),
+  }),
+  epochs: atLeast(0).default(15).describe("passes over the training list"),
+  batch: atLeast(1).default(32).describe("images a step"),
+  optimizer: optimizerName().default("sgd").describe("optimiser"),
+  lr: positive().default(0.1).describe("learning rate of the backbone at the start; it falls as schedule.decay says"),
+  lr_head_multiplier: positive().default(10).describe("the classifier's learning rate ÷ the backbone's"),
+  momentum: z.number().min(0).lt(1).default(0).describe("momentum of sgd"),
+  weight_decay: notNegative().default(1e-4).describe("weight decay"),
+  label_smoothing: z.number().min(0).lt(1).default(0.1).describe("moves targets from 0 and 1 towards the middle"),
+  clip_norm: clipNorm().default(null),
+});
+
+export const batch = section("images a step", {
+  labelled: atLeast(1).default(32).describe("images whose tags are used"),
+  unlabelled: atLeast(0).default(32).describe("images whose tags are not used"),
+});
+
+export const transforms = section("augmentation", {
+  crop: z
+    .enum(["resize", "scale_crop"])
+    .default("resize")
+    .describe("resize the whole image to data.size (paper) or crop it from a randomly scaled image (authors)"),
+  scale: z
+    .tuple([positive(), positive()])
+    .refine(([least, most]) => least <= most, "expected the smaller factor first for transforms.scale")
+    .default([0.625, 1.25])
+    .describe("range of the random scale of scale_crop"),
+  flip: fraction().default(0.5).describe("how often an image is mirrored"),
+});
+
+export const schedule = section("how long, and how rates move", {
+  steps: atLeast(1).nullable().default(null).describe("optimiser steps in all; null: schedule.epochs says"),
+  epochs: atLeast(1).default(15).describe("passes over the training list; schedule.steps, when set, wins"),
+  warmup_steps: atLeast(0)
+    .nullable()
+    .default(null)
+    .describe("steps with classification and segmentation loss only; null: one pass over the training list"),
+  decay: z
+    .enum(["linear", "poly", "constant"])
+    .default("linear")
+    .describe("fall of the learning rates; poly: power 0.9"),
+  ema_warmup_steps: atLeast(0)
+    .nullable()
+    .default(null)
+    .describe("steps in which the teacher is a copy of the student; null: as many as warmup_steps"),
+});
+
+export const optimizer = section("the optimiser of the main training", {
+  name: optimizerName().default("sgd").describe("optimiser"),
+  lr: positive().default(0.007).describe("learning rate of pretrained parameters"),
+  lr_scratch: positive().default(0.07).describe("learning rate of new heads"),
+  momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),
+  nesterov: z.boolean().default(true).describe("Nesterov's momentum"),
+  weight_decay: notNegative().default(1e-4).describe("weight decay; biases have none"),
+  bias_lr_multiplier: positive().default(1).describe("learning rate of biases ÷ that of weights"),
+  clip_norm: clipNorm().default(1),
+});
+
+export const predict = section("CAMs and label maps of the trained network", {
+  scales: z.array(positive()).min(1).default([0.5, 1, 1.5, 2]).describe("factors of the image size that are summed up"),
+  flip: z.boolean().default(true).describe("also sum up the mirrored image"),
+  source: z
+    .enum(["cam", "segmentation", "mean"])
+    .default("cam")
+    .describe("what label maps are made from: the CAMs, the segmentation branch, or the mean of both"),
+  threshold: z
+    .union([fraction(), z.literal("train")])
+    .default("train")
+    .describe("background threshold on normalised CAMs; train: the best on the first of data.lists.score"),
+  tags: z
+    .enum(["known", "predicted", "all"])
+    .default("known")
+    .describe("classes that may appear in an image: its tags, those that the classifier sees, or every class"),
+  crf: z.boolean().default(true).describe("also write label maps refined as refine.crf says"),
+  checkpoint: z
+    .string()
+    .regex(/^(last|step-\d+)$/)
+    .meta({ form: '"last" or "step-N"' })
+    .default("last")
+    .describe("which checkpoint of the training"),
+});
+
+export const checkpoints = section("saved states", {
+  every_steps: atLeast(1).default(200).describe("steps between checkpoints"),
+  keep: atLeast(0).default(1).describe("older checkpoints kept beside the last"),
+});
+
+export const log = section("metrics.jsonl", {
+  every_steps: atLeast(1).default(10).describe("steps between records"),
+});

@@ -1,0 +1,80 @@
+/** The whole recipe: every key with its type, range, default and description. Unknown keys are errors. */
+import { z } from "zod";
+import { atLeast } from "./keys.ts";
+import {
+  classification,
+  classmix,
+  contrast,
+  ema,
+  pseudoLabels,
+  refine,
+  s2c,
+  segmentation,
+  unsupervised,
+} from "./method-sections.ts";
+import {
+  batch,
+  checkpoints,
+  data,
+  log,
+  model,
+  optimizer,
+  predict,
+  pretrain,
+  schedule,
+  transforms,
+} from "./run-sections.ts";
+
+export const recipeSchema = z
+  .strictObject({
+    name: z.string().min(1).default("recipe").describe("what the run is called; the file's name when absent"),
+    seed: atLeast(0).max(0xffff_ffff).default(0).describe("seed of every random draw"),
+    device: z
+      .string()
+      .regex(/^(cpu|cuda(:\d+)?)$/)
+      .meta({ form: '"cpu", "cuda" or "cuda:N"' })
+      .default("cpu")
+      .describe("where tensors live"),
+    threads: z
+      .union([atLeast(1), z.literal("auto")])
+      .default("auto")
+      .describe("CPU threads of tensor operators; auto: one a core"),
+    precision: z
+      .enum(["auto", "fp32", "bf16"])
+      .default("auto")
+      .describe(
+        "arithmetic of the networks: fp32, bf16 autocast, or auto: bf16 where the CPU or GPU has instructions for it",
+      ),
+    data,
+    model,
+    pretrain,
+    batch,
+    transforms,
+    schedule,
+    optimizer,
+    label_smoothing: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0)
+      .describe("moves the targets of L_c, L_s and L_s2c from 0 and 1 towards the middle"),
+    pseudo_labels: pseudoLabels,
+    classmix,
+    classification,
+    segmentation,
+    s2c,
+    unsupervised,
+    contrast,
+    ema,
+    predict,
+    refine,
+    checkpoints,
+    log,
+  })
+  .refine((recipe) => recipe.predict.threshold !== "train" || recipe.data.lists.score.length > 0, {
+    path: ["predict", "threshold"],
+    message: "expected a number for predict.threshold, since data.lists.score names no list to choose it on",
+  });
+
+/** A recipe with every value filled in; keys as in the YAML files. */
+export type Recipe = z.output<typeof recipeSchema>;
