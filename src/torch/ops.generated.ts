@@ -4,8 +4,16 @@ import type { Device, DType, MemoryFormat } from "./dtype.ts";
 import type { Tensor } from "./tensor.ts";
 
 export interface OperatorTable {
+  "aten::_foreach_add.List": (self: readonly Tensor[], other: readonly Tensor[], alpha?: number | boolean) => Tensor[];
   "aten::_foreach_add_.List": (self: readonly Tensor[], other: readonly Tensor[], alpha?: number | boolean) => void;
+  "aten::_foreach_add_.Scalar": (self: readonly Tensor[], scalar: number | boolean) => void;
+  "aten::_foreach_addcdiv_.ScalarList": (self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], scalars: readonly (number | boolean)[]) => void;
+  "aten::_foreach_addcmul_.Scalar": (self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], value?: number | boolean) => void;
+  "aten::_foreach_div_.ScalarList": (self: readonly Tensor[], scalars: readonly (number | boolean)[]) => void;
+  "aten::_foreach_mul_.List": (self: readonly Tensor[], other: readonly Tensor[]) => void;
   "aten::_foreach_mul_.Scalar": (self: readonly Tensor[], scalar: number | boolean) => void;
+  "aten::_foreach_norm.Scalar": (self: readonly Tensor[], ord?: number | boolean) => Tensor[];
+  "aten::_foreach_sqrt": (self: readonly Tensor[]) => Tensor[];
   "aten::_to_copy": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, non_blocking?: boolean, memory_format?: MemoryFormat | null) => Tensor;
   "aten::abs": (self: Tensor) => Tensor;
   "aten::adaptive_avg_pool2d": (self: Tensor, output_size: number | readonly number[]) => Tensor;
@@ -115,6 +123,7 @@ export interface OperatorTable {
   "aten::randint.low": (low: number, high: number, size: readonly number[], dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null) => Tensor;
   "aten::randn": (size: readonly number[], dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null) => Tensor;
   "aten::randperm": (n: number, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null) => Tensor;
+  "aten::reciprocal": (self: Tensor) => Tensor;
   "aten::reflection_pad2d": (self: Tensor, padding: number | readonly number[]) => Tensor;
   "aten::relu": (self: Tensor) => Tensor;
   "aten::relu_": (self: Tensor) => Tensor;
