@@ -1,0 +1,88 @@
+/** Whole networks as safetensors files that say what they are: everything needed to build the network stands in the metadata. */
+import { CsrmError, expected } from "../errors.ts";
+import { inspectTensors, loadTensors, saveTensors, type Tensor } from "../torch/index.ts";
+import type { BackbonePadding, OutputStride } from "./backbone.ts";
+import { Classifier } from "./classifier.ts";
+import { CSRM } from "./csrm.ts";
+import { createBackbone, type Normalisation } from "./registry.ts";
+
+/** What a network is, beside its numbers. */
+export interface ModelInfo extends Normalisation {
+  /** A classifier has logits and activation maps only; csrm adds segmentation and representation. */
+  kind: "classifier" | "csrm";
+  backbone: string;
+  outputStride: OutputStride;
+  padding: BackbonePadding;
+  headChannels: number;
+  decoderStride: 4 | 8;
+  /** Network class k is ids[k], called names[k]; k = 0 is the background. */
+  classes: { ids: number[]; names: string[] };
+}
+
+const METADATA_KEY = "csrm_model";
+
+/** Builds the network with freshly drawn weights. */
+export function buildModel(info: ModelInfo & { kind: "csrm" }): CSRM;
+export function buildModel(info: ModelInfo): Classifier;
+export function buildModel(info: ModelInfo): Classifier {
+  const backbone = createBackbone(info.backbone, { outputStride: info.outputStride, padding: info.padding });
+  const classes = info.classes.ids.length - 1;
+  if (info.kind === "classifier") return new Classifier({ backbone, classes });
+  return new CSRM({ backbone, classes, headChannels: info.headChannels, decoderStride: info.decoderStride });
+}
+
+/** Writes parameters and buffers with the description; atomically. */
+export function saveModel(path: string, model: { stateDict(): Map<string, Tensor> }, info: ModelInfo): void {
+  saveTensors(path, model.stateDict(), { [METADATA_KEY]: JSON.stringify(info) });
+}
+
+/** The description of a file that saveModel wrote. @throws CsrmError (code "weights") for any other file */
+export function modelInfo(path: string): ModelInfo {
+  return parseInfo(inspectTensors(path).metadata, path);
+}
+
+/**
+ * Builds the network that a file describes and loads its numbers, strictly.
+ * @throws CsrmError when the file is missing, damaged, or not a network of ours
+ */
+export function openModel(path: string, { device = "cpu" } = {}): { model: Classifier; info: ModelInfo } {
+  const { tensors, metadata } = loadTensors(path);
+  try {
+    const info = parseInfo(metadata, path);
+    const model = buildModel(info);
+    try {
+      model.loadStateDict(tensors);
+    } catch (error) {
+      if (error instanceof CsrmError) throw new CsrmError(`${path}: ${error.message}`, { code: "weights", cause: error });
+      throw error;
+    }
+    return { model: model.to({ device, memoryFormat: "channels_last" }), info };
+  } finally {
+    for (const tensor of tensors.values()) tensor.dispose();
+  }
+}
+
+/** Checks that two networks fit together: same backbone, same strides, same classes. @throws CsrmError naming what differs */
+export function assertCompatible(got: ModelInfo, want: ModelInfo, path: string): void {
+  for (const key of ["backbone", "outputStride", "padding"] as const) {
+    if (got[key] !== want[key]) throw expected(`${key} ${want[key]}`, path, got[key], "it holds another architecture");
+  }
+  if (got.classes.names.join() !== want.classes.names.join() || got.classes.ids.join() !== want.classes.ids.join()) {
+    throw expected(`the classes ${want.classes.names.join(", ")}`, path, got.classes.names.join(", "));
+  }
+}
+
+function parseInfo(metadata: Record<string, string>, path: string): ModelInfo {
+  const text = metadata[METADATA_KEY];
+  if (text === undefined) {
+    throw new CsrmError(
+      `${path} holds tensors but does not say which network they are; expected a model.safetensors that csrm wrote`,
+      { code: "weights" },
+    );
+  }
+  try {
+    return JSON.parse(text) as ModelInfo;
+  } catch (error) {
+    throw new CsrmError(`${path}: the description in its metadata is not JSON`, { code: "weights", cause: error });
+  }
+}
