@@ -1,0 +1,149 @@
+/**
+ * A run folder: config.yaml, environment.json, summary.json and a folder a stage. Opening it with the same recipe again goes on where it
+ * stopped; with another recipe it is an error that shows the difference.
+ */
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { collectEnvironment } from "./environment.ts";
+import { CsrmError, messageOf } from "./errors.ts";
+import { writeFileAtomicSync } from "./files.ts";
+import { lockFile, lockFolder, type RunLock } from "./run-lock.ts";
+import { makeFolder, readJson, Stage, type StageName, writeJson } from "./run-stage.ts";
+import { readYamlMapping } from "./training/config/layers.ts";
+import { diffRecipes, dumpRecipe, loadRecipe, type Recipe } from "./training/config.ts";
+
+export interface OpenRunOptions {
+  out: string;
+  recipe: Recipe;
+  /** Move what is there aside to OUT.old-<time> and begin anew. */
+  fresh?: boolean;
+  /** Facts of this session for environment.json, e.g. {threads: 2, precision: "bf16"}. */
+  facts?: Readonly<Record<string, unknown>>;
+  commandLine?: readonly string[];
+  /** Told what a person should know, e.g. where the old folder went. */
+  note?: (text: string) => void;
+  now?: () => Date;
+}
+
+/**
+ * Opens RUN for work: makes it, or checks that it belongs to the same recipe, and locks it until `close` or the process's end.
+ * @throws CsrmError (code "config") listing how the recipes differ; (code "locked") when another process is at work there;
+ * (code "file") when OUT is a folder of something else
+ */
+export function openRun(options: OpenRunOptions): Run {
+  const { recipe, fresh = false, note = () => {}, now = () => new Date() } = options;
+  const path = resolve(options.out);
+  makeFolder(path);
+  let lock = lockFolder(path, note);
+  try {
+    const state = stateOf(path);
+    if (state === "foreign") {
+      throw new CsrmError(`${path} holds files but no config.yaml, so it is no run folder; choose another --out`, {
+        code: "file",
+      });
+    }
+    if (state === "run" && fresh) {
+      const old = moveAside(path, now());
+      note(`kept the old run as ${old}`);
+      lock.release();
+      rmSync(lockFile(old), { force: true });
+      makeFolder(path);
+      lock = lockFolder(path, note);
+    } else if (state === "run") checkSameRecipe(path, recipe);
+    const resumed = state === "run" && !fresh;
+    if (!resumed) writeFileAtomicSync(join(path, "config.yaml"), dumpRecipe(recipe));
+    recordSession(path, options, now());
+    return new Run({ path, recipe, resumed, lock });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** The recipe of a run folder, without opening it for work. @throws CsrmError when OUT is no run folder */
+export function recipeOfRun(out: string): Recipe {
+  const file = join(resolve(out), "config.yaml");
+  if (!existsSync(file))
+    throw new CsrmError(`no run folder at ${resolve(out)}: there is no config.yaml`, { code: "file" });
+  return loadRecipe(file);
+}
+
+/** An open run folder. */
+export class Run {
+  /** Absolute. */
+  readonly path: string;
+  readonly recipe: Recipe;
+  /** Whether there was a run of this recipe here before. */
+  readonly resumed: boolean;
+  readonly #lock: RunLock;
+
+  constructor(fields: { path: string; recipe: Recipe; resumed: boolean; lock: RunLock }) {
+    this.path = fields.path;
+    this.recipe = fields.recipe;
+    this.resumed = fields.resumed;
+    this.#lock = fields.lock;
+  }
+
+  /** The folder of a stage, made where absent. */
+  stage(name: StageName): Stage {
+    const path = join(this.path, name);
+    return new Stage(name, path);
+  }
+
+  writeSummary(summary: Readonly<Record<string, unknown>>): void {
+    writeJson(join(this.path, "summary.json"), summary);
+  }
+
+  get reportFile(): string {
+    return join(this.path, "report.html");
+  }
+
+  close(): void {
+    this.#lock.release();
+  }
+}
+
+function stateOf(path: string): "empty" | "run" | "foreign" {
+  // What an interrupted start leaves (the lock, a temporary file) is nobody's property.
+  const names = readdirSync(path).filter((name) => !name.startsWith(".lock") && !/^\.csrm-.*\.tmp$/.test(name));
+  if (names.length === 0) return "empty";
+  return names.includes("config.yaml") ? "run" : "foreign";
+}
+
+function checkSameRecipe(path: string, recipe: Recipe): void {
+  const file = join(path, "config.yaml");
+  const differences = diffRecipes(readYamlMapping(file), JSON.parse(JSON.stringify(recipe)));
+  if (differences.length === 0) return;
+  throw new CsrmError(
+    `${path} was made with another configuration (there → now):\n${differences.map((line) => `  ${line}`).join("\n")}\n` +
+      "choose another --out, or say --fresh to begin anew and keep the old run aside",
+    { code: "config" },
+  );
+}
+
+function moveAside(path: string, now: Date): string {
+  const stamp = now.toISOString().replace(/[-:]/g, "").replace("T", "-").slice(0, 15);
+  let old = `${path}.old-${stamp}`;
+  for (let i = 2; existsSync(old); i++) old = `${path}.old-${stamp}-${i}`;
+  try {
+    renameSync(path, old);
+  } catch (error) {
+    throw new CsrmError(`cannot move ${path} to ${old}: ${messageOf(error)}`, { code: "file", cause: error });
+  }
+  return old;
+}
+
+/** environment.json tells of the session that began the run; later ones are listed under "resumed". */
+function recordSession(path: string, options: OpenRunOptions, now: Date): void {
+  const file = join(path, "environment.json");
+  const session = {
+    started: now.toISOString(),
+    command: options.commandLine ?? ["csrm", ...process.argv.slice(2)],
+    seed: options.recipe.seed,
+    ...options.facts,
+    ...collectEnvironment(),
+  };
+  const before = existsSync(file) ? readJson(file) : null;
+  const resumed = before !== null && Array.isArray(before.resumed) ? (before.resumed as unknown[]) : [];
+  writeJson(file, before === null ? { ...session, resumed } : { ...before, resumed: [...resumed, session] });
+}

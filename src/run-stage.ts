@@ -1,0 +1,75 @@
+/** One stage of a run: its folder, its metrics, and whether it is done. */
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { CsrmError, messageOf, show } from "./errors.ts";
+import { readTextSync, writeFileAtomicSync } from "./files.ts";
+import { MetricsWriter } from "./metrics-writer.ts";
+
+export const stageNames = ["pretrain", "train", "predict", "refine", "verify", "evaluate"] as const;
+export type StageName = (typeof stageNames)[number];
+
+/** A stage's folder: RUN/<stage>/{done.json, metrics.jsonl, checkpoints/}. */
+export class Stage {
+  readonly name: StageName;
+  readonly path: string;
+
+  constructor(name: StageName, path: string) {
+    this.name = name;
+    this.path = path;
+    makeFolder(path);
+  }
+
+  get checkpoints(): string {
+    return join(this.path, "checkpoints");
+  }
+
+  get metricsFile(): string {
+    return join(this.path, "metrics.jsonl");
+  }
+
+  /** What `finish` was given when the stage was finished before, else null. */
+  results<Results = unknown>(): Results | null {
+    const file = this.#doneFile;
+    if (!existsSync(file)) return null;
+    return (readJson(file) as { results: Results }).results;
+  }
+
+  /** Marks the stage as done, so that it is not done again. `results` must survive JSON. */
+  finish(results: object): void {
+    writeJson(this.#doneFile, { stage: this.name, finished: new Date().toISOString(), results });
+  }
+
+  /** Opens metrics.jsonl. @param resumedStep see MetricsWriter */
+  metrics(resumedStep: number | null): MetricsWriter {
+    return new MetricsWriter(this.metricsFile, resumedStep);
+  }
+
+  get #doneFile(): string {
+    return join(this.path, "done.json");
+  }
+}
+
+/** @throws CsrmError (code "file") naming the folder */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new CsrmError(`cannot make the folder ${path}: ${messageOf(error)}`, { code: "file", cause: error });
+  }
+}
+
+export function writeJson(file: string, value: unknown): void {
+  writeFileAtomicSync(file, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Reads a JSON object. @throws CsrmError (code "file") naming the file when it is no JSON */
+export function readJson(file: string): Record<string, unknown> {
+  const text = readTextSync(file);
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch (error) {
+    throw new CsrmError(`expected JSON in ${file}, got ${show(text.slice(0, 60))}: ${messageOf(error)}`, {
+      code: "file",
+    });
+  }
+}
