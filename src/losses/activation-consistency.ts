@@ -15,7 +15,7 @@ export interface ActivationConsistencyOptions {
  * Cross-entropy of [background logit | CAM] at full resolution, mean over the pixels above σ; 0 if there are none. The background
  * logit comes from the student's segmentation branch and is a constant here, so the gradient reaches the CAM alone.
  * @param cam [B, C, h, w] raw activations of the student
- * @param background [B, 1, H, W] logits
+ * @param background [B, 1, h′, w′] logits
  * @returns the loss and the fraction of pixels that counted
  */
 export function activationConsistencyLoss(
@@ -25,8 +25,9 @@ export function activationConsistencyLoss(
   { sigma, smoothing = 0 }: ActivationConsistencyOptions,
 ): { loss: Tensor; kept: Tensor } {
   return scope(() => {
-    const [, , height, width] = background.shape as [number, number, number, number];
-    const logits = cat([background.detach(), resizeBilinear(cam, [height, width])], 1); // [B, 1 + C, H, W]
+    const [, height, width] = teacher.labels.shape as [number, number, number];
+    const maps = [background.detach(), cam].map((map) => resizeBilinear(map, [height, width]));
+    const logits = cat(maps, 1); // [B, 1 + C, H, W]
     const unsure = teacher.confidence.le(sigma);
     const labels = teacher.labels.maskedFill(unsure, VOID);
     const kept = unsure.logicalNot().to("float32").mean();

@@ -55,8 +55,8 @@ export interface PixelCrossEntropyOptions {
 }
 
 /**
- * Cross-entropy, mean over the pixels whose label is not void; 0 (with a graph) where there are none.
- * @param logits [B, K, H, W]
+ * Cross-entropy at the labels' resolution, mean over the pixels whose label is not void; 0 (with a graph) where there are none.
+ * @param logits [B, K, h, w], upsampled here
  * @param labels [B, H, W], integers 0..K−1 or 255
  */
 export function pixelCrossEntropy(
@@ -64,8 +64,9 @@ export function pixelCrossEntropy(
   labels: Tensor,
   { smoothing = 0 }: PixelCrossEntropyOptions = {},
 ): Tensor {
-  if (logits.shape[0] === 0) return zeros([], { dtype: logits.dtype, device: logits.device });
-  const sum = F.crossEntropy(logits, labels.to("int64"), {
+  const [images, height, width] = labels.shape as [number, number, number];
+  if (images === 0) return zeros([], { dtype: logits.dtype, device: logits.device });
+  const sum = F.crossEntropy(resizeBilinear(logits, [height, width]), labels.to("int64"), {
     ignoreIndex: VOID,
     labelSmoothing: smoothing,
     reduction: "sum",

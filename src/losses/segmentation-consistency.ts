@@ -17,7 +17,7 @@ export interface SegmentationConsistencyOptions {
 }
 
 /**
- * @param logits [U, K, H, W] of the student
+ * @param logits [U, K, h, w] of the student, upsampled here
  * @param labels [U, H, W] the teacher's classes on the un-mixed images, mixed along, 0..K−1
  * @param entropies [U, H, W] of the teacher's second, noisy pass over the mixed images
  * @returns the loss, 0 if no pixel counts, and the fraction of pixels that counted

@@ -12,7 +12,7 @@ export interface SegmentationLossOptions {
 
 /**
  * Mean over the pixels that the pseudo-labels are sure about; 0 if there are none.
- * @param logits [B, K, H, W] of the student, at full resolution
+ * @param logits [B, K, h, w] of the student, upsampled here
  * @param labels [B, H, W] pseudo-labels, 0..K−1, 255 = uncertain
  */
 export function segmentationLoss(logits: Tensor, labels: Tensor, options: SegmentationLossOptions = {}): Tensor {
@@ -27,7 +27,7 @@ export function segmentationLoss(logits: Tensor, labels: Tensor, options: Segmen
  * The same cross-entropy with the softmax taken only over the background and the classes in the image's tags. It keeps rare classes
  * alive on uneven data, where L_s alone lets the branch call nearly everything background. Images without tags are left out, and so
  * are pixels whose label the tags do not allow.
- * @param logits [B, K, H, W]
+ * @param logits [B, K, h, w]
  * @param labels [B, H, W] pseudo-labels, 0..K−1 or 255
  * @param tags [B, K − 1], 1 or 0; a row of −1 for an image without tags
  */
