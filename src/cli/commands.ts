@@ -1,0 +1,17 @@
+/** Every command by name, in the order of --help. Each is one file under commands/ that exports `register(program)`. */
+import type { Command } from "commander";
+
+export interface CommandEntry {
+  name: string;
+  /** One line for --help. */
+  summary: string;
+  load: () => Promise<{ register: (program: Command) => void }>;
+}
+
+export const commands: readonly CommandEntry[] = [
+  {
+    name: "doctor",
+    summary: "what is installed, what is wrong and how to mend it",
+    load: () => import("./commands/doctor.ts"),
+  },
+];
