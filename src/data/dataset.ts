@@ -1,0 +1,129 @@
+/** Opens a data set: pictures by layout and list, classes or a subset of them, tags from wherever they are. */
+
+import fs from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { CsrmError, expected } from "../errors.ts";
+import { loadClasses, subsetClasses, tableOf } from "./classes.ts";
+import { openFolder } from "./folder.ts";
+import { type TagMap, tagNames, tagsFromAnnotations, tagsFromCsv, tagsFromNpy } from "./tags.ts";
+import type { ClassTable, Dataset, Sample } from "./types.ts";
+import { type ImageList, openVoc } from "./voc.ts";
+
+export interface DatasetOptions {
+  /** "voc" and "toy": ImageSets/Segmentation, JPEGImages, Annotations below root; "folder": root holds the pictures. */
+  layout: "voc" | "folder" | "toy";
+  root: string;
+  /** A list's name in ImageSets/Segmentation (voc, toy) or a .txt file; null: every picture (default). */
+  list?: string | null;
+  /**
+   * Where tags are: "annotations" (VOC's XML), "none" (every picture is unlabelled), a .csv or .npy file, or "auto" (default):
+   * tags.csv, else Annotations, else cls_labels.npy below root, else none.
+   */
+  tags?: string;
+  /** "voc", "coco", "toy" or a file of lines `id name`; null: all tags that occur in tags.csv. Default: by layout. */
+  classes?: string | null;
+  /** Names of the classes to keep, the background aside; null: all (default). */
+  subset?: readonly string[] | null;
+  /** "error" (default) or "keep" pictures that a list names and that do not exist. */
+  missing?: "error" | "keep";
+}
+
+/**
+ * Opens a data set without decoding pictures or opening masks. With a subset, tags outside it are ignored and counted in
+ * `notes`; the list alone decides which pictures belong to the data set.
+ * @throws CsrmError (code "data" or "file") on absent folders and lists, missing pictures and tags that do not fit
+ */
+export async function openDataset(options: DatasetOptions): Promise<Dataset> {
+  const { layout, list = null } = options;
+  const root = resolve(options.root);
+  const images = layout === "folder" ? openFolder(root, list) : openVoc(root, list);
+  if (images.missing.length > 0 && options.missing !== "keep") throw missingError(images, list);
+  const source = findTags(root, options.tags ?? "auto");
+  const all = chooseClasses(options, source);
+  const classes = options.subset ? subsetClasses(all, options.subset) : all;
+  const notes: string[] = [];
+  const tags = await readTags(source, { classes: all, ids: images.ids, notes, allRows: list === null });
+  const samples = images.ids.map((id): Sample => ({ id, image: images.files.get(id)!, tags: tags.get(id) ?? null }));
+  if (options.subset) narrow(samples, { all, classes, notes });
+  const unlabelled = samples.filter((sample) => sample.tags === null).length;
+  if (unlabelled > 0 && source !== null) {
+    notes.push(`${unlabelled} of ${samples.length} images are unlabelled: ${source} does not name them`);
+  }
+  const name = basename(root) + (list === null ? "" : `/${basename(list, ".txt")}`);
+  return { name, root, classes, samples, notes };
+}
+
+/** The same data set without its unlabelled images. @throws CsrmError when none is labelled */
+export function labelledOnly(dataset: Dataset): Dataset {
+  const samples = dataset.samples.filter((sample) => sample.tags !== null);
+  if (samples.length === 0) throw expected("at least one image with tags", `the data set ${dataset.name}`, "none");
+  return { ...dataset, samples };
+}
+
+function missingError({ ids, files, missing }: ImageList, list: string | null): CsrmError {
+  const first = files.get(missing[0]!);
+  const message = `${missing.length} of the ${ids.length} images of list ${list} are missing, the first: ${first}`;
+  return new CsrmError(message, { code: "data" });
+}
+
+/** The file or folder with the tags; null when there is none and none was asked for. */
+function findTags(root: string, tags: string): string | null {
+  const places = ["tags.csv", "Annotations", "cls_labels.npy"].map((name) => join(root, name));
+  if (tags === "none") return null;
+  if (tags === "auto") return places.find((place) => fs.existsSync(place)) ?? null;
+  const source = tags === "annotations" ? places[1]! : tags;
+  if (!fs.existsSync(source)) throw new CsrmError(`no tags at ${source}: no such file or folder`, { code: "data" });
+  return source;
+}
+
+function chooseClasses({ layout, classes }: DatasetOptions, tags: string | null): ClassTable {
+  const byLayout = { voc: "voc", toy: "toy", folder: null } as const;
+  const source = classes === undefined ? byLayout[layout] : classes;
+  if (source !== null) return loadClasses(source);
+  if (tags?.endsWith(".csv")) return tableOf(tagNames(tags));
+  throw expected(
+    "a class table",
+    "a data set without a tags.csv",
+    "none",
+    "give the classes by a file of lines `id name`",
+  );
+}
+
+async function readTags(
+  source: string | null,
+  options: { classes: ClassTable; ids: string[]; notes: string[]; allRows: boolean },
+): Promise<TagMap> {
+  const { classes, ids, notes } = options;
+  if (source === null) return new Map();
+  if (fs.statSync(source).isDirectory()) return tagsFromAnnotations(source, classes, ids);
+  if (source.endsWith(".npy")) return tagsFromNpy(source, classes, ids);
+  const { tags, unmatched } = tagsFromCsv(source, classes, ids);
+  if (tags.size === 0 && unmatched.length > 0) {
+    const message = `no row of ${source} names an image of the data set: it has ${unmatched[0]}, the data set ${ids[0]}`;
+    throw new CsrmError(message, { code: "data" });
+  }
+  // Rows about images outside a list are normal: one tags.csv serves all lists.
+  if (unmatched.length > 0 && options.allRows) {
+    notes.push(`${unmatched.length} rows of ${source} name images that are not there, the first: ${unmatched[0]}`);
+  }
+  return tags;
+}
+
+/** Reduces vectors over all classes to the chosen ones. */
+function narrow(samples: Sample[], options: { all: ClassTable; classes: ClassTable; notes: string[] }): void {
+  const { all, classes, notes } = options;
+  const kept = classes.ids.slice(1).map((id) => all.ids.indexOf(id) - 1);
+  let ignored = 0;
+  let touched = 0;
+  for (const sample of samples) {
+    if (!sample.tags) continue;
+    const before = sample.tags.reduce((sum, tag) => sum + tag, 0);
+    sample.tags = Uint8Array.from(kept, (k) => sample.tags![k]!);
+    const lost = before - sample.tags.reduce((sum, tag) => sum + tag, 0);
+    ignored += lost;
+    if (lost > 0) touched++;
+  }
+  if (ignored > 0) {
+    notes.push(`${ignored} tags of classes outside the subset are ignored, in ${touched} of ${samples.length} images`);
+  }
+}
