@@ -14,6 +14,8 @@ import {
 } from "./keys.ts";
 
 const optimizerName = () => z.enum(["sgd", "adamw"]);
+const batchNorm = () => z.enum(["frozen", "train"]);
+const freeze = () => z.enum(["none", "stem", "all_but_last"]);
 const clipNorm = () =>
   positive().nullable().describe("gradients are scaled down to this global L2 norm; null leaves them as they are");
 
@@ -39,9 +41,9 @@ export const data = section("images, tags and lists", {
   tags: pathOr(["auto", "annotations"])
     .default("auto")
     .describe("image-level labels: annotations (VOC's XML), a tags.csv or cls_labels.npy file, or auto: what is found"),
-  classes: pathOr(["voc", "toy"])
+  classes: pathOr(["voc", "coco", "toy"])
     .default("voc")
-    .describe("class table: voc, toy, or a file of lines `id name` with 0 for the background"),
+    .describe("class table: voc, coco, toy, or a file of lines `id name` with 0 for the background"),
   subset: z
     .array(z.string().min(1))
     .min(1)
@@ -58,6 +60,12 @@ export const data = section("images, tags and lists", {
     .describe("divides RGB after the mean; null: what the weights' metadata say, else ImageNet's"),
   size: sizeInPixels().default([512, 512]).describe("height and width of training images"),
   workers: atLeast(1).default(2).describe("images decoded at the same time; results do not depend on it"),
+  toy: section("the generated scenes of layout toy", {
+    train: atLeast(1).default(400).describe("training images"),
+    val: atLeast(1).default(100).describe("images held back for evaluation"),
+    size: atLeast(32).default(160).describe("height and width of a scene in pixels"),
+    seed: atLeast(0).max(0xffff_ffff).default(0).describe("seed of the scenes, apart from the recipe's own"),
+  }),
   masks: z.string().min(1).default("SegmentationClass").describe("folder of masks under root; read by evaluation only"),
 });
 
@@ -69,7 +77,7 @@ export const model = section("the network", {
     .describe("pixels of the image per cell of the last features"),
   head_channels: atLeast(4).multipleOf(4).default(256).describe("width of the segmentation and representation heads"),
   decoder_stride: z
-    .union([z.literal(4), z.literal(8), z.literal(16)])
+    .union([z.literal(4), z.literal(8)])
     .default(4)
     .describe("pixels of the image per cell of segmentation and representation"),
   padding: z
@@ -77,14 +85,8 @@ export const model = section("the network", {
     .default("auto")
     .describe("padding of strided convolutions; auto: what the weights' metadata say, else symmetric"),
   weights: path().nullable().default(null).describe("safetensors file that the backbone starts from; null: random"),
-  batch_norm: z
-    .enum(["frozen", "train"])
-    .default("frozen")
-    .describe("whether the backbone's batch normalisation learns"),
-  freeze: z
-    .enum(["none", "stem", "all_but_last"])
-    .default("stem")
-    .describe("backbone stages that do not learn: none, the stem, or all but the last"),
+  batch_norm: batchNorm().default("frozen").describe("whether the backbone's batch normalisation learns"),
+  freeze: freeze().default("stem").describe("backbone stages that do not learn: none, the stem, or all but the last"),
 });
 
 export const pretrain = section("the start: a plain CAM classifier", {
@@ -99,6 +101,11 @@ export const pretrain = section("the start: a plain CAM classifier", {
   lr_head_multiplier: positive().default(10).describe("the classifier's learning rate ÷ the backbone's"),
   momentum: z.number().min(0).lt(1).default(0).describe("momentum of sgd"),
   weight_decay: notNegative().default(1e-4).describe("weight decay"),
+  batch_norm: batchNorm()
+    .nullable()
+    .default(null)
+    .describe("as model.batch_norm, for the start alone; null: the same. A start from random weights needs train"),
+  freeze: freeze().nullable().default(null).describe("as model.freeze, for the start alone; null: the same"),
   label_smoothing: z.number().min(0).lt(1).default(0.1).describe("moves targets from 0 and 1 towards the middle"),
   clip_norm: clipNorm().default(null),
 });
