@@ -53,7 +53,8 @@ export function openModel(path: string, { device = "cpu" } = {}): { model: Class
     try {
       model.loadStateDict(tensors);
     } catch (error) {
-      if (error instanceof CsrmError) throw new CsrmError(`${path}: ${error.message}`, { code: "weights", cause: error });
+      if (error instanceof CsrmError)
+        throw new CsrmError(`${path}: ${error.message}`, { code: "weights", cause: error });
       throw error;
     }
     return { model: model.to({ device, memoryFormat: "channels_last" }), info };

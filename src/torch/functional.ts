@@ -110,9 +110,9 @@ function relu(input: Tensor, { inplace = false } = {}): Tensor {
   return inplace ? ops.relu_(input) : ops.relu(input);
 }
 
-/** Clamps to 0..6. */
-function relu6(input: Tensor, { inplace = false } = {}): Tensor {
-  return inplace ? ops.hardtanh_(input, 0, 6) : ops.hardtanh(input, 0, 6);
+/** min(max(x, 0), 6), by our own kernel: libtorch 1.13 has no bfloat16 gradient of it. */
+function relu6(input: Tensor): Tensor {
+  return ops.relu6(input);
 }
 
 function gelu(input: Tensor): Tensor {
@@ -203,8 +203,7 @@ const ops = {
   dropout: op("aten::dropout"),
   relu: op("aten::relu"),
   relu_: op("aten::relu_"),
-  hardtanh: op("aten::hardtanh"),
-  hardtanh_: op("aten::hardtanh_"),
+  relu6: op("csrm::relu6"),
   gelu: op("aten::gelu"),
   logSigmoid: op("aten::log_sigmoid"),
   constantPad: op("aten::constant_pad_nd"),

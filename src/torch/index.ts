@@ -44,4 +44,5 @@ export {
   setThreads,
 } from "./runtime.ts";
 export { keep, liveBytes, liveTensors, scope } from "./scope.ts";
+export { inspectTensors, type LoadedTensors, loadTensors, saveTensors } from "./serialization.ts";
 export { type Dims, type Operand, Tensor, type ToOptions } from "./tensor.ts";

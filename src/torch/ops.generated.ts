@@ -15,6 +15,7 @@ export interface OperatorTable {
   "aten::_foreach_norm.Scalar": (self: readonly Tensor[], ord?: number | boolean) => Tensor[];
   "aten::_foreach_sqrt": (self: readonly Tensor[]) => Tensor[];
   "aten::_to_copy": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, non_blocking?: boolean, memory_format?: MemoryFormat | null) => Tensor;
+  "aten::_upsample_bicubic2d_aa": (self: Tensor, output_size: number | readonly number[], align_corners: boolean, scales_h?: number | null, scales_w?: number | null) => Tensor;
   "aten::abs": (self: Tensor) => Tensor;
   "aten::adaptive_avg_pool2d": (self: Tensor, output_size: number | readonly number[]) => Tensor;
   "aten::add.Scalar": (self: Tensor, other: number | boolean, alpha?: number | boolean) => Tensor;
@@ -68,8 +69,6 @@ export interface OperatorTable {
   "aten::group_norm": (input: Tensor, num_groups: number, weight?: Tensor | null, bias?: Tensor | null, eps?: number, cudnn_enabled?: boolean) => Tensor;
   "aten::gt.Scalar": (self: Tensor, other: number | boolean) => Tensor;
   "aten::gt.Tensor": (self: Tensor, other: Tensor) => Tensor;
-  "aten::hardtanh": (self: Tensor, min_val?: number | boolean, max_val?: number | boolean) => Tensor;
-  "aten::hardtanh_": (self: Tensor, min_val?: number | boolean, max_val?: number | boolean) => Tensor;
   "aten::index.Tensor": (self: Tensor, indices: readonly (Tensor | null)[]) => Tensor;
   "aten::index_copy_": (self: Tensor, dim: number, index: Tensor, source: Tensor) => Tensor;
   "aten::index_put": (self: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean) => Tensor;
@@ -164,6 +163,7 @@ export interface OperatorTable {
   "aten::zero_": (self: Tensor) => Tensor;
   "aten::zeros": (size: readonly number[], dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null) => Tensor;
   "aten::zeros_like": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, memory_format?: MemoryFormat | null) => Tensor;
+  "csrm::relu6": (self: Tensor) => Tensor;
 }
 
 export type GeneratedTypes = Device | DType | MemoryFormat;

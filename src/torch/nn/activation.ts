@@ -1,18 +1,18 @@
-/** Activations. They work in place, as they always follow a convolution or a normalisation whose output nobody else reads. */
+/** Activations. */
 import { F, type Tensor } from "../index.ts";
 import { Module } from "./module.ts";
 
-/** max(x, 0). Overwrites its input. */
+/** max(x, 0). Overwrites its input: it always follows a convolution or normalisation whose output nobody else reads. */
 export class ReLU extends Module {
   forward(x: Tensor): Tensor {
     return F.relu(x, { inplace: true });
   }
 }
 
-/** min(max(x, 0), 6). Overwrites its input. */
+/** min(max(x, 0), 6). */
 export class ReLU6 extends Module {
   forward(x: Tensor): Tensor {
-    return F.relu6(x, { inplace: true });
+    return F.relu6(x);
   }
 }
 

@@ -83,7 +83,10 @@ export class GroupNorm extends Module {
     this.eps = eps;
   }
 
+  /** Under autocast computes in the weights' precision, as a GPU does: older libtorch has no mixed kernel on CPUs. */
   forward(x: Tensor): Tensor {
-    return F.groupNorm(x, this.groups, { weight: this.weight, bias: this.bias, eps: this.eps });
+    const { weight, bias, eps } = this;
+    if (x.dtype === weight.dtype) return F.groupNorm(x, this.groups, { weight, bias, eps });
+    return F.groupNorm(x.to(weight.dtype), this.groups, { weight, bias, eps }).to(x.dtype);
   }
 }

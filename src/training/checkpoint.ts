@@ -1,0 +1,86 @@
+/** Checkpoints: one safetensors file with every tensor and all other state of a run, written whole or not at all. */
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import path from "node:path";
+import { CsrmError } from "../errors.ts";
+import { loadTensors, saveTensors, type Tensor } from "../torch/index.ts";
+
+/** Everything a stage needs to go on as if it had never stopped. */
+export interface CheckpointContent {
+  /** Named groups of tensors: student, teacher, optimizer, bank, random, … */
+  tensors: Record<string, ReadonlyMap<string, Tensor>>;
+  /** Plain JSON: sampler positions, random streams, counters. */
+  state: Record<string, unknown>;
+}
+
+export interface SavedCheckpoint {
+  step: number;
+  tensors: Record<string, Map<string, Tensor>>;
+  state: Record<string, unknown>;
+}
+
+const METADATA_KEY = "csrm_checkpoint";
+const LAST = "last.safetensors";
+
+export class CheckpointFolder {
+  readonly folder: string;
+  readonly stage: string;
+  readonly keep: number;
+
+  /** @param keep how many older step-N files stay beside the last */
+  constructor({ folder, stage, keep = 0 }: { folder: string; stage: string; keep?: number }) {
+    this.folder = folder;
+    this.stage = stage;
+    this.keep = keep;
+  }
+
+  get last(): string {
+    return path.join(this.folder, LAST);
+  }
+
+  /** @param step optimiser steps done */
+  save(step: number, { tensors, state }: CheckpointContent): void {
+    const all = new Map<string, Tensor>();
+    for (const [group, members] of Object.entries(tensors)) {
+      for (const [name, tensor] of members) all.set(`${group}/${name}`, tensor);
+    }
+    const metadata = { [METADATA_KEY]: JSON.stringify({ stage: this.stage, step, state }) };
+    if (this.keep > 0) saveTensors(path.join(this.folder, `step-${step}.safetensors`), all, metadata);
+    saveTensors(this.last, all, metadata);
+    for (const old of this.steps().slice(0, -this.keep || undefined)) {
+      rmSync(path.join(this.folder, `step-${old}.safetensors`), { force: true });
+    }
+  }
+
+  /** The newest checkpoint, or null where the stage has not saved one yet. @throws CsrmError for a file of something else */
+  load(): SavedCheckpoint | null {
+    return existsSync(this.last) ? readCheckpoint(this.last, this.stage) : null;
+  }
+
+  private steps(): number[] {
+    if (!existsSync(this.folder)) return [];
+    return readdirSync(this.folder)
+      .flatMap((name) => /^step-(\d+)\.safetensors$/.exec(name)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
+  }
+}
+
+/** @throws CsrmError when the file is missing, damaged, no checkpoint, or one of another stage */
+export function readCheckpoint(file: string, stage: string): SavedCheckpoint {
+  const { tensors: flat, metadata } = loadTensors(file);
+  const text = metadata[METADATA_KEY];
+  const header = text === undefined ? undefined : (JSON.parse(text) as { stage: string; step: number; state: object });
+  if (header?.stage !== stage) {
+    for (const tensor of flat.values()) tensor.dispose();
+    const got = header ? `one of ${header.stage}` : "a file without a checkpoint's description";
+    throw new CsrmError(`expected a checkpoint of ${stage} in ${file}, got ${got}`, { code: "weights" });
+  }
+  const tensors: Record<string, Map<string, Tensor>> = {};
+  for (const [key, tensor] of flat) {
+    const slash = key.indexOf("/");
+    const group = key.slice(0, slash);
+    tensors[group] ??= new Map();
+    tensors[group].set(key.slice(slash + 1), tensor);
+  }
+  return { step: header.step, tensors, state: { ...header.state } };
+}

@@ -1,0 +1,123 @@
+/** The training loop, the same for every stage: batch, step, numbers to the log, checkpoint; stops and goes on exactly. */
+import { CsrmError } from "../errors.ts";
+import { scope, type Tensor } from "../torch/index.ts";
+import type { CheckpointContent, CheckpointFolder, SavedCheckpoint } from "./checkpoint.ts";
+
+/** What one step tells. Tensors are read back only when they are logged. */
+export interface StepReport {
+  total: Tensor;
+  losses: Record<string, Tensor>;
+  /** The gradients' norm before clipping; null when nothing had a gradient. */
+  norm: Tensor | null;
+  /** Further numbers for the log. */
+  stats?: Record<string, Tensor | number>;
+}
+
+/** One stage's work: what a step is, and what must be saved to repeat it. `B` is a batch. */
+export interface TrainingTask<B> {
+  steps: number;
+  next(): Promise<B>;
+  /** One whole optimisation step; runs in a scope of its own. @param step counted from 0 */
+  step(batch: B, step: number): StepReport;
+  save(): CheckpointContent;
+  restore(saved: SavedCheckpoint): void;
+}
+
+export interface StepRecord {
+  /** Steps done, so the first record of a run has 1. */
+  step: number;
+  /** Seconds of training so far, pauses excluded. */
+  time: number;
+  total: number;
+  losses: Record<string, number>;
+  [number: string]: number | Record<string, number>;
+}
+
+export interface LoopOptions {
+  checkpoints: CheckpointFolder;
+  checkpointEvery: number;
+  logEvery: number;
+  /** Asked after every step; true saves and stops. */
+  stop?: () => boolean;
+  onRecord?: (record: StepRecord) => void;
+  onStep?: (done: number, steps: number) => void;
+  /** Called before the first step with the number of steps already done. */
+  onStart?: (done: number) => void;
+}
+
+/**
+ * Runs a task to its end, from its last checkpoint where there is one.
+ * @returns whether it finished (false: stopped on request, to be gone on with later) and the seconds it took in all
+ * @throws CsrmError when a loss or gradient is not finite; the last checkpoint stays as it was before
+ */
+export async function trainingLoop<B>(
+  task: TrainingTask<B>,
+  options: LoopOptions,
+): Promise<{ finished: boolean; seconds: number }> {
+  const { checkpoints, checkpointEvery, logEvery, stop = () => false } = options;
+  let done = 0;
+  let before = 0;
+  const saved = checkpoints.load();
+  if (saved) {
+    task.restore(saved);
+    done = saved.step;
+    before = Number(saved.state.seconds);
+    for (const group of Object.values(saved.tensors)) for (const tensor of group.values()) tensor.dispose();
+  }
+  options.onStart?.(done);
+  const started = performance.now();
+  const seconds = () => before + (performance.now() - started) / 1000;
+
+  while (done < task.steps) {
+    const batch = await task.next();
+    const logged = (done + 1) % logEvery === 0 || done + 1 === task.steps || done === 0;
+    scope(() => {
+      const report = task.step(batch, done);
+      // On a GPU reading a number waits for it, so there only the logged steps are looked at.
+      if (logged || report.total.device === "cpu") assertFinite(report, done);
+      if (logged) options.onRecord?.(recordOf(report, done + 1, seconds()));
+    });
+    done++;
+    options.onStep?.(done, task.steps);
+    const stopping = stop();
+    if (stopping || done % checkpointEvery === 0 || done === task.steps) {
+      const content = task.save();
+      checkpoints.save(done, { ...content, state: { ...content.state, seconds: seconds() } });
+    }
+    if (stopping && done < task.steps) return { finished: false, seconds: seconds() };
+  }
+  return { finished: true, seconds: seconds() };
+}
+
+function assertFinite({ total, losses, norm }: StepReport, step: number): void {
+  const bad: string[] = [];
+  if (!Number.isFinite(total.item())) {
+    for (const [name, loss] of Object.entries(losses)) {
+      const value = loss.item();
+      if (!Number.isFinite(value)) bad.push(`loss ${name} is ${value}`);
+    }
+    if (bad.length === 0) bad.push(`the total loss is ${total.item()}`);
+  } else if (norm && !Number.isFinite(norm.item())) {
+    bad.push(`the gradients' norm is ${norm.item()}`);
+  }
+  if (bad.length === 0) return;
+  throw new CsrmError(
+    `training stopped at step ${step + 1}: ${bad.join(", ")}. The last checkpoint is from before that; ` +
+      "a lower learning rate (optimizer.lr, optimizer.lr_scratch) or precision: fp32 usually helps",
+    { code: "diverged" },
+  );
+}
+
+function recordOf(report: StepReport, step: number, time: number): StepRecord {
+  const number = (value: Tensor | number) => (typeof value === "number" ? value : value.item());
+  const entries = (values: Record<string, Tensor | number>) =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, number(value)]));
+  return {
+    step,
+    time: Math.round(time * 1000) / 1000,
+    total: report.total.item(),
+    losses: entries(report.losses) as Record<string, number>,
+    ...(report.norm ? { norm: report.norm.item() } : {}),
+    ...entries(report.stats ?? {}),
+  };
+}

@@ -1,0 +1,114 @@
+/** From a recipe to a network ready to train: built, weights loaded, frozen as asked, on its device, with its optimiser. */
+import type { ClassTable } from "../data/types.ts";
+import type { Backbone } from "../models/backbone.ts";
+import { freeze } from "../models/freeze.ts";
+import { loadBackboneWeights, readWeightsInfo } from "../models/load-weights.ts";
+import type { ModelInfo } from "../models/model-file.ts";
+import { type ParameterGroups, parameterGroups } from "../models/parameter-groups.ts";
+import { backboneInfo } from "../models/registry.ts";
+import { cpuHasBf16, type Tensor, tensor } from "../torch/index.ts";
+import type { Module } from "../torch/nn/index.ts";
+import { AdamW, type Optimizer, SGD } from "../torch/optim/index.ts";
+import type { Recipe } from "./config.ts";
+
+/** What the recipe's network is; normalisation and padding come from the recipe, else the weights' metadata, else defaults. */
+export function describeModel(recipe: Recipe, kind: ModelInfo["kind"], classes: ClassTable): ModelInfo {
+  const { backbone, weights, output_stride, padding, head_channels, decoder_stride } = recipe.model;
+  const known = backboneInfo(backbone);
+  const stated = weights ? readWeightsInfo(weights) : {};
+  return {
+    kind,
+    backbone,
+    outputStride: output_stride,
+    padding: padding === "auto" ? (stated.padding ?? "symmetric") : padding,
+    headChannels: head_channels,
+    decoderStride: decoder_stride,
+    classes: { ids: classes.ids, names: classes.names },
+    mean: recipe.data.mean ?? stated.normalisation?.mean ?? known.mean,
+    std: recipe.data.std ?? stated.normalisation?.std ?? known.std,
+  };
+}
+
+/** Loads ImageNet weights where the recipe names some. */
+export function loadStart(model: { backbone: Backbone }, recipe: Recipe): void {
+  if (recipe.model.weights) loadBackboneWeights(model.backbone, recipe.model.weights);
+}
+
+export interface FreezeSettings {
+  batch_norm: "frozen" | "train";
+  freeze: "none" | "stem" | "all_but_last";
+}
+
+/** Freezes what the settings say and puts the model in its training layout and place. */
+export function prepare(model: Module & { backbone: Backbone }, settings: FreezeSettings, device: string): void {
+  freeze(model, {
+    stem: settings.freeze === "stem",
+    stages: settings.freeze === "all_but_last" ? 3 : 0,
+    batchNorm: settings.batch_norm === "frozen",
+  });
+  model.to({ device, memoryFormat: "channels_last" });
+  model.train();
+}
+
+export interface OptimizerSettings {
+  name: "sgd" | "adamw";
+  /** Of pretrained parameters. */
+  lr: number;
+  lr_scratch: number;
+  momentum: number;
+  nesterov: boolean;
+  weight_decay: number;
+  bias_lr_multiplier: number;
+}
+
+/** An optimiser over the four groups (pretrained or scratch, weights or biases) and a way to scale all their rates. */
+export function createOptimizer(
+  model: Module,
+  settings: OptimizerSettings,
+  pretrained?: readonly string[],
+): { optimizer: Optimizer; setFactor(factor: number): void } {
+  const groups = parameterGroups(model, pretrained);
+  const { lr, lr_scratch, bias_lr_multiplier: bias, weight_decay: weightDecay } = settings;
+  const rates = {
+    pretrainedWeights: [lr, weightDecay],
+    pretrainedBiases: [lr * bias, 0],
+    scratchWeights: [lr_scratch, weightDecay],
+    scratchBiases: [lr_scratch * bias, 0],
+  } satisfies Record<keyof ParameterGroups, [number, number]>;
+  const list = Object.entries(rates).map(([name, [rate, decay]]) => ({
+    parameters: groups[name as keyof ParameterGroups],
+    lr: rate,
+    weightDecay: decay,
+  }));
+  const base = list.map((group) => group.lr);
+  const optimizer =
+    settings.name === "sgd"
+      ? new SGD(list, { momentum: settings.momentum, nesterov: settings.nesterov && settings.momentum > 0 })
+      : new AdamW(list);
+  const setFactor = (factor: number) =>
+    list.forEach((group, i) => {
+      group.lr = base[i]! * factor;
+    });
+  return { optimizer, setFactor };
+}
+
+/** Whether forward passes run in bfloat16: as the recipe says, or where the hardware multiplies it. */
+export function usesBf16(recipe: Recipe): boolean {
+  if (recipe.precision !== "auto") return recipe.precision === "bf16";
+  return recipe.device.startsWith("cuda") || cpuHasBf16();
+}
+
+/**
+ * Images as the network wants them.
+ * @param pixels [B, H, W, 3] uint8 RGB
+ * @returns [B, 3, H, W] float32 in channels-last memory, (x / 255 − mean) / std
+ */
+export function normalise(pixels: Tensor, { mean, std }: Pick<ModelInfo, "mean" | "std">): Tensor {
+  const { device } = pixels;
+  const bytes = (values: readonly number[]) =>
+    tensor(
+      values.map((value) => value * 255),
+      { device },
+    );
+  return pixels.float().sub(bytes(mean)).div(bytes(std)).permute([0, 3, 1, 2]); // [B, H, W, 3] → [B, 3, H, W]
+}

@@ -1,0 +1,127 @@
+/** The two training stages on disk: build or resume, train, leave model.safetensors. The command and the pipeline share them. */
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { Dataset } from "../data/types.ts";
+import { CsrmError } from "../errors.ts";
+import type { MetricsWriter } from "../metrics-writer.ts";
+import type { Classifier } from "../models/classifier.ts";
+import type { CSRM } from "../models/csrm.ts";
+import { loadStartClassifier } from "../models/load-weights.ts";
+import { assertCompatible, buildModel, type ModelInfo, modelInfo, saveModel } from "../models/model-file.ts";
+import type { Progress, Task } from "../progress.ts";
+import type { Stage } from "../run-stage.ts";
+import { liveTensors, manualSeed, setThreads } from "../torch/index.ts";
+import { CheckpointFolder } from "./checkpoint.ts";
+import type { Recipe } from "./config.ts";
+import { type TrainingTask, trainingLoop } from "./loop.ts";
+import { describeModel, loadStart, prepare } from "./network.ts";
+import { PretrainTask } from "./pretrain-task.ts";
+import { TrainTask } from "./train-task.ts";
+
+export interface StageOptions {
+  stage: Stage;
+  recipe: Recipe;
+  dataset: Dataset;
+  progress: Progress;
+  /** Asked after every step; true saves a checkpoint and stops. */
+  stop: () => boolean;
+}
+
+export interface StageResult {
+  /** False when it stopped on request. */
+  finished: boolean;
+  /** Of training, over all sessions. */
+  seconds: number;
+  steps: number;
+  /** The trained network's file; there once finished. */
+  model: string;
+}
+
+/** Trains the plain CAM classifier; RUN/pretrain/model.safetensors. */
+export async function pretrainStage(options: StageOptions): Promise<StageResult> {
+  const { recipe, dataset, progress } = options;
+  assertTagged(dataset);
+  begin(recipe);
+  const info = describeModel(recipe, "classifier", dataset.classes);
+  const model: Classifier = buildModel(info);
+  loadStart(model, recipe);
+  const { batch_norm, freeze } = recipe.pretrain;
+  const settings = { batch_norm: batch_norm ?? recipe.model.batch_norm, freeze: freeze ?? recipe.model.freeze };
+  prepare(model, settings, recipe.device);
+  const task = new PretrainTask({ model, info, dataset, recipe });
+  const checkpoints = folder(options);
+  if (!existsSync(checkpoints.last)) await task.probe(progress);
+  const result = await run(task, options, checkpoints);
+  if (result.finished) saveModel(result.model, model, info);
+  model.dispose();
+  return result;
+}
+
+/** Trains CSRM from a start classifier; RUN/train/model.safetensors is the teacher. */
+export async function trainStage(options: StageOptions & { start: string }): Promise<StageResult> {
+  const { recipe, dataset, start } = options;
+  assertTagged(dataset);
+  begin(recipe);
+  const info = describeModel(recipe, "csrm", dataset.classes) as ModelInfo & { kind: "csrm" };
+  assertCompatible(modelInfo(start), info, start);
+  const student: CSRM = buildModel(info);
+  loadStartClassifier(student, start);
+  prepare(student, recipe.model, recipe.device);
+  const teacher = buildModel(info);
+  prepare(teacher, recipe.model, recipe.device);
+  teacher.copyFrom(student);
+  const task = new TrainTask({ student, teacher, info, dataset, recipe });
+  const result = await run(task, options, folder(options));
+  if (result.finished) saveModel(result.model, teacher, info);
+  student.dispose();
+  teacher.dispose();
+  return result;
+}
+
+function begin(recipe: Recipe): void {
+  setThreads(recipe.threads);
+  manualSeed(recipe.seed);
+}
+
+function folder({ stage, recipe }: StageOptions): CheckpointFolder {
+  return new CheckpointFolder({ folder: stage.checkpoints, stage: stage.name, keep: recipe.checkpoints.keep });
+}
+
+async function run<B>(
+  task: TrainingTask<B>,
+  options: StageOptions,
+  checkpoints: CheckpointFolder,
+): Promise<StageResult> {
+  const { stage, recipe, progress, stop } = options;
+  let metrics: MetricsWriter | undefined;
+  let bar: Task | undefined;
+  let total = 0;
+  const { finished, seconds } = await trainingLoop(task, {
+    checkpoints,
+    checkpointEvery: recipe.checkpoints.every_steps,
+    logEvery: recipe.log.every_steps,
+    stop,
+    onStart(done) {
+      metrics = stage.metrics(done);
+      bar = progress.task({ label: stage.name, total: task.steps, initial: done, unit: "steps" });
+    },
+    onRecord(record) {
+      total = record.total;
+      metrics?.append({ ...record, live_tensors: liveTensors() });
+    },
+    onStep(done) {
+      bar?.update(done, { extras: { loss: total.toFixed(3) } });
+    },
+  });
+  bar?.finish();
+  return { finished, seconds, steps: task.steps, model: path.join(stage.path, "model.safetensors") };
+}
+
+function assertTagged(dataset: Dataset): void {
+  if (dataset.samples.some((sample) => sample.tags?.some((tag) => tag > 0))) return;
+  throw new CsrmError(
+    `none of the ${dataset.samples.length} images of ${dataset.name} has a tag of the classes ${dataset.classes.names.slice(1).join(", ")}; ` +
+      "training needs images with tags (csrm data check shows what was read)",
+    { code: "data" },
+  );
+}

@@ -1,0 +1,140 @@
+/** The main training: student, EMA teacher and memory bank around csrmStep, with everything that a checkpoint must hold. */
+import { Loader } from "../data/loader.ts";
+import { Rng } from "../data/rng.ts";
+import type { Batch, Dataset } from "../data/types.ts";
+import { MemoryBank, type MemoryBankState } from "../losses/memory-bank.ts";
+import type { CSRM } from "../models/csrm.ts";
+import type { ModelInfo } from "../models/model-file.ts";
+import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
+import { type BatchTensors, batchTensors } from "./batches.ts";
+import type { CheckpointContent, SavedCheckpoint } from "./checkpoint.ts";
+import type { Recipe } from "./config.ts";
+import { csrmStep } from "./csrm-step.ts";
+import { updateTeacher } from "./ema.ts";
+import type { StepReport, TrainingTask } from "./loop.ts";
+import { createOptimizer, normalise, usesBf16 } from "./network.ts";
+import { randomState, restoreRandomState } from "./random-state.ts";
+import { emaDecay, learningRateFactor } from "./schedules.ts";
+
+export interface TrainOptions {
+  student: CSRM;
+  /** A copy of the student; gets no gradients. */
+  teacher: CSRM;
+  info: ModelInfo;
+  dataset: Dataset;
+  recipe: Recipe;
+}
+
+/** The labelled half of a step and, where the recipe has one, the other half, which is not augmented. */
+type Halves = readonly Batch[];
+
+export class TrainTask implements TrainingTask<Halves> {
+  readonly steps: number;
+  readonly warmup: number;
+  readonly #options: TrainOptions;
+  readonly #loaders: readonly Loader[];
+  readonly #tensors: (batches: readonly Batch[]) => BatchTensors;
+  readonly #optimizer: Optimizer;
+  readonly #setFactor: (factor: number) => void;
+  readonly #bank: MemoryBank;
+  readonly #rng: Rng;
+
+  /** @param options.student prepared for training (frozen parts frozen, on its device) */
+  constructor(options: TrainOptions) {
+    const { student, teacher, dataset, recipe } = options;
+    const { batch, data, schedule, seed } = recipe;
+    this.#options = options;
+    this.#tensors = batchTensors(dataset);
+    const common = { size: data.size, workers: data.workers, shuffle: true };
+    // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
+    const plain = { ...recipe.transforms, flip: 0, scale: [1, 1] as const };
+    this.#loaders = [
+      new Loader(dataset, { ...common, batchSize: batch.labelled, augment: recipe.transforms, seed }),
+      ...(batch.unlabelled > 0
+        ? [new Loader(dataset, { ...common, batchSize: batch.unlabelled, augment: plain, seed: seed + 1 })]
+        : []),
+    ];
+    const perEpoch = Math.max(1, Math.floor(dataset.samples.length / batch.labelled));
+    this.steps = schedule.steps ?? schedule.epochs * perEpoch;
+    this.warmup = Math.min(schedule.warmup_steps ?? perEpoch, this.steps);
+    for (const parameter of teacher.parameters()) parameter.requiresGrad_(false);
+    ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(student, recipe.optimizer));
+    const { foreground, background } = recipe.contrast.bank;
+    const classes = dataset.classes.ids.length;
+    this.#bank = new MemoryBank({
+      classes,
+      channels: student.headChannels,
+      foreground,
+      background,
+      device: recipe.device,
+    });
+    this.#rng = new Rng(seed, "classmix");
+  }
+
+  next(): Promise<Halves> {
+    return Promise.all(this.#loaders.map((loader) => loader.next()));
+  }
+
+  step(batches: Halves, step: number): StepReport {
+    const { student, teacher, info, recipe } = this.#options;
+    const { device, schedule, optimizer, ema } = recipe;
+    const { pixels, tags } = this.#tensors(batches);
+    const output = csrmStep({
+      student,
+      teacher,
+      images: normalise(pixels.to({ device }), info),
+      pixels,
+      tags: tags.to({ device }),
+      labelled: recipe.batch.labelled,
+      bank: this.#bank,
+      rng: this.#rng,
+      recipe,
+      progress: { step, warmup: this.warmup, steps: this.steps },
+      precision: usesBf16(recipe) ? "bf16" : "fp32",
+    });
+    output.total.backward();
+    const norm = clipGradNorm(student.parameters(), optimizer.clip_norm);
+    const factor = learningRateFactor(step, this.steps, schedule.decay);
+    this.#setFactor(factor);
+    this.#optimizer.step();
+    this.#optimizer.zeroGrad();
+    const copySteps = schedule.ema_warmup_steps ?? this.warmup;
+    const decay = emaDecay(step + 1, { warmup: this.warmup, copySteps, decay: ema.decay });
+    updateTeacher(teacher, student, decay);
+    return { ...output, norm, stats: { ...output.stats, lr: optimizer.lr * factor, ema_decay: decay } };
+  }
+
+  save(): CheckpointContent {
+    const { student, teacher, recipe } = this.#options;
+    const bank = this.#bank.state();
+    return {
+      tensors: {
+        student: student.stateDict(),
+        teacher: teacher.stateDict(),
+        optimizer: this.#optimizer.stateDict(),
+        bank: bank.tensors,
+        random: randomState(recipe.device),
+      },
+      state: {
+        loaders: this.#loaders.map((loader) => loader.state()),
+        classmix: this.#rng.state(),
+        bank: bank.json,
+      },
+    };
+  }
+
+  restore({ tensors, state }: SavedCheckpoint): void {
+    const { student, teacher } = this.#options;
+    const group = (name: string) => tensors[name] ?? new Map();
+    student.loadStateDict(group("student"));
+    teacher.loadStateDict(group("teacher"));
+    this.#optimizer.loadStateDict(group("optimizer"));
+    this.#bank.restore({ tensors: group("bank"), json: state.bank as MemoryBankState["json"] });
+    restoreRandomState(group("random"));
+    const positions = state.loaders as ReturnType<Loader["state"]>[];
+    this.#loaders.forEach((loader, i) => {
+      loader.restore(positions[i]!);
+    });
+    this.#rng.restore(state.classmix as number[]);
+  }
+}
