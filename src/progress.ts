@@ -21,7 +21,7 @@ export interface TaskOptions {
   total: number;
   /** Units that were done before, e.g. the step that training goes on from; they do not count for the rate. */
   initial?: number;
-  /** What is counted, e.g. "step", "image". */
+  /** What is counted: "step", "image"; the plural will do too. */
   unit?: string;
 }
 
@@ -193,7 +193,8 @@ function extraParts(extras: Extras): string[] {
 
 /** "12.5 images/s", or "1.04 s/image" for slow work. */
 function rateText(rate: number, unit = "step"): string {
-  return rate >= 1 ? `${significant(rate)} ${unit}s/s` : `${significant(1 / rate)} s/${unit}`;
+  const one = unit.replace(/s$/, "");
+  return rate >= 1 ? `${significant(rate)} ${one}s/s` : `${significant(1 / rate)} s/${one}`;
 }
 
 function significant(value: number): string {

@@ -37,7 +37,7 @@ describe("progress on a terminal", () => {
 
   it("writes at most ten times a second", () => {
     const { clock, written, progress } = setUp();
-    const task = progress.task({ label: "predict", total: 10_000, unit: "image" });
+    const task = progress.task({ label: "predict", total: 10_000, unit: "images" });
     for (let i = 1; i <= 2000; i++) {
       clock.time = i;
       task.update(i);
@@ -49,7 +49,7 @@ describe("progress on a terminal", () => {
   it("never fills the line, however narrow the terminal", () => {
     for (const columns of [20, 40, 200]) {
       const { clock, written, progress } = setUp({ columns });
-      const task = progress.task({ label: "a rather long label", total: 1000, unit: "image" });
+      const task = progress.task({ label: "a rather long label", total: 1000, unit: "images" });
       clock.time = 5000;
       task.update(500, { extras: { loss: 1.5, lr: 1e-5 } });
       expect(screen(written).at(-1)!.length).toBeLessThan(columns);
@@ -88,7 +88,7 @@ describe("progress on a terminal", () => {
 
   it("ends with a line that says how long it took, once", () => {
     const { clock, written, progress } = setUp();
-    const task = progress.task({ label: "predict", total: 30, unit: "image" });
+    const task = progress.task({ label: "predict", total: 30, unit: "images" });
     clock.time = 15_000;
     task.update(30);
     task.finish();

@@ -78,11 +78,11 @@ function typeText(schema: JsonSchema): string {
   if (schema.form) return schema.form;
   if (schema.anyOf) return unionText(schema.anyOf);
   if (schema.const !== undefined) return String(schema.const);
-  if (schema.enum) return `one of ${schema.enum.join(", ")}`;
+  if (schema.enum) return oneOf(schema.enum);
   if (schema.path) return [...(schema.keywords ?? []), schema.onlyWith ? "a name or path" : "a path"].join(" or ");
   if (schema.prefixItems) return `a list of ${schema.prefixItems.length} ${plural(typeText(schema.prefixItems[0]!))}`;
   if (schema.type === "array") return `a list of ${plural(typeText(schema.items || {}))}`;
-  if (schema.type === "object") return `a mapping with the keys ${Object.keys(schema.properties ?? {}).join(", ")}`;
+  if (schema.type === "object") return mappingText(Object.keys(schema.properties ?? {}));
   if (schema.type === "boolean") return "true or false";
   if (schema.type === "string") return "a text";
   return numberText(schema);
@@ -91,9 +91,17 @@ function typeText(schema: JsonSchema): string {
 /** Numbers that stand side by side become one list: "one of 8, 16, 32". */
 function unionText(choices: JsonSchema[]): string {
   if (choices.every((choice) => choice.const !== undefined)) {
-    return `one of ${choices.map((choice) => String(choice.const)).join(", ")}`;
+    return oneOf(choices.map((choice) => choice.const));
   }
   return choices.map((choice) => (choice.type === "null" ? "null" : typeText(choice))).join(" or ");
+}
+
+function mappingText(keys: string[]): string {
+  return `a mapping with the key${keys.length > 1 ? "s" : ""} ${keys.join(", ")}`;
+}
+
+function oneOf(words: unknown[]): string {
+  return words.length > 2 ? `one of ${words.join(", ")}` : words.join(" or ");
 }
 
 function numberText(schema: JsonSchema): string {

@@ -60,7 +60,7 @@ export const s2c = section("activation consistency: the segmentation teaches the
   weight: ramp(notNegative()).default({ from: 0.1, to: 1 }).describe("factor of this loss (λ_s2c)"),
   sigma: ramp(fraction())
     .default({ from: 0.1, to: 1 })
-    .describe("share of the segmentation in the blend with the label (σ_s2c)"),
+    .describe("the teacher's probability above which a pixel counts (σ_s2c)"),
 });
 
 export const unsupervised = section("segmentation consistency on unlabelled images (paper Eq. 10 to 12)", {
@@ -81,16 +81,23 @@ export const contrast = section("pixel contrast against class-wise memory banks 
   temperature: positive().default(0.5).describe("divides the cosine similarities"),
   low_rank: atLeast(0)
     .default(3)
-    .describe("first rank (from 0) of a class at a pixel that makes the pixel its negative"),
-  high_rank: atLeast(1).default(6).describe("rank after the last one that makes a pixel a negative"),
-  positive_confidence: fraction().default(0.3).describe("probability above which a pixel may be an anchor of a class"),
+    .describe(
+      "γ_l: ranks 1 to γ_l by the teacher are top ranks; a pixel is a negative of such a class where the tags rule it out",
+    ),
+  high_rank: atLeast(1).default(6).describe("γ_h: ranks between γ_l and γ_h make negatives whatever the tags say"),
+  positive_confidence: fraction()
+    .default(0.3)
+    .describe("teacher probability above which a reliable pixel joins its class's positive; 0: no test (authors)"),
   negative_max_confidence: fraction()
     .default(1)
-    .describe("probability below which a pixel may be a negative of a class; 1 switches this filter off"),
+    .describe("teacher probability below which a pixel may be a negative of a class; 1: no test"),
   labelled_entropy_split: z
     .boolean()
     .default(true)
-    .describe("also divide labelled pixels by entropy into reliable and unreliable ones"),
+    .describe(
+      "true: both halves are split by entropy, negatives follow the tags (paper); " +
+        "false: every labelled pixel is reliable and unreliable, negatives follow its label, ranks up to γ_h included (authors)",
+    ),
   bank: section("rows of the memory banks", {
     foreground: atLeast(1).default(30_000).describe("rows for every foreground class"),
     background: atLeast(1).default(50_000).describe("rows for the background"),

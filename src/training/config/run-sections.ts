@@ -38,12 +38,16 @@ export const data = section("images, tags and lists", {
       .default(["train", "val"])
       .describe("lists with masks that results are measured on; the threshold is chosen on the first"),
   }),
-  tags: pathOr(["auto", "annotations"])
+  tags: pathOr(["auto", "annotations", "none"])
     .default("auto")
-    .describe("image-level labels: annotations (VOC's XML), a tags.csv or cls_labels.npy file, or auto: what is found"),
-  classes: pathOr(["voc", "coco", "toy"])
-    .default("voc")
-    .describe("class table: voc, coco, toy, or a file of lines `id name` with 0 for the background"),
+    .describe(
+      "image-level labels: annotations (VOC's XML), a .csv or .npy file, none, or auto: what is found under root",
+    ),
+  classes: pathOr(["auto", "voc", "coco", "toy"])
+    .default("auto")
+    .describe(
+      "class table: voc, coco, toy, a file of lines `id name`, or auto: by layout, for a folder all names in its tags.csv",
+    ),
   subset: z
     .array(z.string().min(1))
     .min(1)
@@ -159,6 +163,13 @@ export const optimizer = section("the optimiser of the main training", {
 export const predict = section("CAMs and label maps of the trained network", {
   scales: z.array(positive()).min(1).default([0.5, 1, 1.5, 2]).describe("factors of the image size that are summed up"),
   flip: z.boolean().default(true).describe("also sum up the mirrored image"),
+  size: z
+    .union([z.enum(["original", "training"]), sizeInPixels(), z.strictObject({ longest: atLeast(32) })])
+    .default("original")
+    .describe(
+      "network input at scale 1: original, training (data.size), [height, width], or {longest: pixels}, which only shrinks; " +
+        "outputs have the image's own size in any case",
+    ),
   source: z
     .enum(["cam", "segmentation", "mean"])
     .default("cam")

@@ -62,8 +62,13 @@ describe("recipe errors", () => {
     ["s2c.sigma", "2", "a number from 0 to 1 or a mapping with the keys from, to"],
     ["predict.threshold", "val", "a number from 0 to 1 or train"],
     ["predict.scales", "[]", "a list of numbers > 0"],
+    [
+      "predict.size",
+      "{shortest: 300}",
+      "original or training or a list of 2 whole numbers ≥ 32 or a mapping with the key longest",
+    ],
     ["predict.checkpoint", "best", '"last" or "step-N"'],
-    ["pretrain.optimizer", "adam", "one of sgd, adamw"],
+    ["pretrain.optimizer", "adam", "sgd or adamw"],
   ])("refuses %s: %s", (key, value, wanted) => {
     const [line, ...rest] = linesFor("", [`${key}=${value}`]);
     expect(line).toContain(`expected ${wanted} for ${key} (--set), got `);
