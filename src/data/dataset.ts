@@ -42,7 +42,7 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const all = chooseClasses(options, source);
   const classes = options.subset ? subsetClasses(all, options.subset) : all;
   const notes: string[] = [];
-  const tags = await readTags(source, { classes: all, ids: images.ids, notes, allRows: list === null });
+  const tags = await readTags(source, { classes: all, images, notes });
   const samples = images.ids.map((id): Sample => ({ id, image: images.files.get(id)!, tags: tags.get(id) ?? null }));
   if (options.subset) narrow(samples, { all, classes, notes });
   const unlabelled = samples.filter((sample) => sample.tags === null).length;
@@ -91,19 +91,20 @@ function chooseClasses({ layout, classes }: DatasetOptions, tags: string | null)
 
 async function readTags(
   source: string | null,
-  options: { classes: ClassTable; ids: string[]; notes: string[]; allRows: boolean },
+  options: { classes: ClassTable; images: ImageList; notes: string[] },
 ): Promise<TagMap> {
-  const { classes, ids, notes } = options;
+  const { classes, images, notes } = options;
   if (source === null) return new Map();
-  if (fs.statSync(source).isDirectory()) return tagsFromAnnotations(source, classes, ids);
-  if (source.endsWith(".npy")) return tagsFromNpy(source, classes, ids);
+  if (fs.statSync(source).isDirectory()) return tagsFromAnnotations(source, classes, images.ids);
+  if (source.endsWith(".npy")) return tagsFromNpy(source, classes, images.ids);
+  // Compared with every image that exists, not with the list: one tags.csv serves all lists.
+  const ids = [...images.files.keys()];
   const { tags, unmatched } = tagsFromCsv(source, classes, ids);
   if (tags.size === 0 && unmatched.length > 0) {
     const message = `no row of ${source} names an image of the data set: it has ${unmatched[0]}, the data set ${ids[0]}`;
     throw new CsrmError(message, { code: "data" });
   }
-  // Rows about images outside a list are normal: one tags.csv serves all lists.
-  if (unmatched.length > 0 && options.allRows) {
+  if (unmatched.length > 0) {
     notes.push(`${unmatched.length} rows of ${source} name images that are not there, the first: ${unmatched[0]}`);
   }
   return tags;
