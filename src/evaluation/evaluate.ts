@@ -12,9 +12,9 @@ import {
   evaluationOfLabels,
   thresholdsFor,
 } from "./evaluation.ts";
-import { imageSize } from "./images.ts";
+import { sizeOfImage } from "./images.ts";
 import { maskReader } from "./masks.ts";
-import { predictionFolder, readCams, readLabels } from "./predictions.ts";
+import { type CamFile, camMapsOf, predictionFolder, readCams, readLabels } from "./predictions.ts";
 import { resizeNearest } from "./resize-nearest.ts";
 import { ThresholdSweep } from "./threshold-sweep.ts";
 
@@ -58,10 +58,10 @@ export async function evaluatePredictions(options: EvaluateOptions): Promise<Eva
   await forEachConcurrently(ids, options.concurrency ?? 8, async (id) => {
     const file = folder.fileOf(id);
     const [truth, prediction] = await Promise.all([
-      reader.read(id, images === undefined ? undefined : await imageSize(images, id)),
-      folder.kind === "cams" ? readCams(file, classes) : readLabels(file),
+      reader.read(id, images === undefined ? undefined : await sizeOfImage(images, id)),
+      folder.kind === "cams" ? bestCams(file) : readLabels(file),
     ]);
-    if ("scores" in prediction) naming(file, () => sweep.add(prediction, truth));
+    if ("scores" in prediction) naming(file, () => sweep.add(camMapsOf(prediction, classes, file), truth));
     else confusion.add(resizeNearest(toIndices(prediction, file), truth), truth);
     if (prediction.width !== truth.width || prediction.height !== truth.height) resized++;
     options.onProgress?.(++done, ids.length);
@@ -78,11 +78,19 @@ export async function evaluatePredictions(options: EvaluateOptions): Promise<Eva
   return evaluationOfCams(sweep, { ...context, threshold, thresholdFrom });
 }
 
-/** Puts the file's name before the message of a failure. */
+/** Maps of the image's own size where the file allows, as the label maps of `csrm predict` come from these. */
+async function bestCams(file: string): Promise<CamFile> {
+  const cams = await readCams(file);
+  // Imported here: only these files need the tensor library, and evaluating label maps must work without it.
+  return cams.hasFullSize ? await (await import("./full-cams.ts")).readFullCams(file) : cams;
+}
+
+/** Puts the file's name before the message of a failure that lacks it. */
 function naming(file: string, work: () => void): void {
   try {
     work();
   } catch (error) {
+    if (messageOf(error).includes(file)) throw error;
     throw new CsrmError(`${file}: ${messageOf(error)}`, { code: "data", cause: error });
   }
 }

@@ -1,5 +1,7 @@
 /** The result of one evaluation: its figures and, beside them, everything that says how they were made. Keys are those of evaluate/*.json. */
 import type { ClassTable } from "../data/types.ts";
+import { CsrmError, expected, messageOf } from "../errors.ts";
+import { readTextSync } from "../files.ts";
 import type { Confusion } from "./confusion.ts";
 import { type Metrics, metricsOf } from "./metrics.ts";
 import { bestPoint, SWEEP_THRESHOLDS, type SweepPoint, type ThresholdSweep } from "./threshold-sweep.ts";
@@ -62,13 +64,16 @@ export function evaluationOfLabels(confusion: Confusion, context: EvaluationCont
   return assemble(metricsOf(confusion), "labels", context);
 }
 
+/** What {@link evaluationOfCams} needs of a sweep; a {@link ThresholdSweep} has it. */
+export type SweptConfusions = Pick<ThresholdSweep, "points" | "confusionAt">;
+
 /**
  * The evaluation of CAMs at one threshold, with the whole sweep beside it.
  * @param options.threshold one of the sweep's thresholds, or "sweep": the best one on these images
  * @param options.thresholdFrom how a given threshold was chosen (default "given")
  */
 export function evaluationOfCams(
-  sweep: ThresholdSweep,
+  sweep: SweptConfusions,
   options: EvaluationContext & { threshold: number | "sweep"; thresholdFrom?: string },
 ): Evaluation {
   const points = sweep.points();
@@ -86,6 +91,32 @@ export function evaluationOfCams(
 /** The thresholds to sweep so that {@link evaluationOfCams} can give figures at `threshold`. */
 export function thresholdsFor(threshold: number | "sweep"): readonly number[] {
   return threshold === "sweep" ? SWEEP_THRESHOLDS : [...SWEEP_THRESHOLDS, threshold];
+}
+
+/** Reads an evaluation from a JSON file. @throws CsrmError naming the file when it is missing, damaged or something else */
+export function readEvaluation(file: string): Evaluation {
+  let value: unknown;
+  try {
+    value = JSON.parse(readTextSync(file));
+  } catch (error) {
+    if (error instanceof CsrmError) throw error;
+    throw new CsrmError(`cannot read ${file} as an evaluation: ${messageOf(error)}`, { code: "data", cause: error });
+  }
+  if (!isEvaluation(value)) {
+    throw expected("an evaluation with count, miou, miou_fg, fp, fn, names, ids, iou and truth", file, value);
+  }
+  return value;
+}
+
+function isEvaluation(value: unknown): value is Evaluation {
+  if (typeof value !== "object" || value === null) return false;
+  const fields = value as Record<string, unknown>;
+  const classes = Array.isArray(fields.names) ? fields.names.length : -1;
+  return (
+    ["count", "miou", "miou_fg", "fp", "fn"].every((key) => typeof fields[key] === "number") &&
+    ["ids", "iou", "truth"].every((key) => Array.isArray(fields[key]) && fields[key].length === classes) &&
+    ["best", "sweep", "method", "label", "split", "threshold"].every((key) => key in fields)
+  );
 }
 
 function assemble(metrics: Metrics, kind: Evaluation["kind"], context: EvaluationContext): Evaluation {

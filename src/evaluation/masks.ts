@@ -1,4 +1,5 @@
 /** Ground-truth masks, for evaluation only: no other file opens them, and nothing that trains imports this one. */
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { ClassTable } from "../data/types.ts";
@@ -11,6 +12,8 @@ import type { LabelMap } from "./confusion.ts";
 /** Reads masks of one folder. */
 export interface MaskReader {
   readonly dir: string;
+  /** Whether an image has a mask. */
+  has(id: string): boolean;
   /**
    * The mask of one image as class indices 0…K−1, 255 = not annotated.
    * @param id the image's name in lists
@@ -30,6 +33,7 @@ export function maskReader(options: { dir: string; classes: ClassTable }): MaskR
   const toIndices = classIndexer(options.classes);
   return {
     dir,
+    has: (id) => existsSync(join(dir, `${id}.png`)),
     async read(id, size) {
       const file = join(dir, `${id}.png`);
       const mask = decodeLabelPng(await readFileBytes(file), file);

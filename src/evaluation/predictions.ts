@@ -47,11 +47,23 @@ export async function readLabels(file: string): Promise<LabelMap> {
   return decodeLabelPng(await readFileBytes(file), file);
 }
 
+/** Activation maps as they stand in a file. */
+export interface CamFile {
+  /** Dataset id of every map. */
+  ids: number[];
+  /** n×height×width scores. */
+  scores: Float32Array;
+  width: number;
+  height: number;
+  /** Whether the file also holds what maps of the image's own size are made from. */
+  hasFullSize: boolean;
+}
+
 /**
- * Activation maps from an .npz with `keys` (dataset ids, background first) and `cam` (one height×width map for every key but the first).
- * @throws CsrmError naming the file when it is missing or damaged, or has a key that the class table lacks
+ * Activation maps from an .npz with `keys` (dataset ids, 0 for the background first) and `cam` (a height×width map for every key but the first).
+ * @throws CsrmError naming the file when it is missing or damaged
  */
-export async function readCams(file: string, classes: ClassTable): Promise<CamMaps> {
+export async function readCams(file: string): Promise<CamFile> {
   const arrays = readNpz(await readFileBytes(file), file);
   const [keys, cam] = [arrays.get("keys"), arrays.get("cam")];
   if (!keys || !cam) throw expected('arrays "keys" and "cam"', file, [...arrays.keys()]);
@@ -63,10 +75,22 @@ export async function readCams(file: string, classes: ClassTable): Promise<CamMa
   if (!(cam.data instanceof Float32Array || cam.data instanceof Float64Array)) {
     throw expected("floating-point maps", file, cam.dtype);
   }
-  const indices = ids.slice(1).map((id) => {
+  return {
+    ids: ids.slice(1),
+    scores: Float32Array.from(cam.data),
+    width: width!,
+    height: height!,
+    hasFullSize: arrays.has("activation_0"),
+  };
+}
+
+/** The same maps by class index. @throws CsrmError naming the file and an id that the class table lacks */
+export function camMapsOf(cam: CamFile, classes: ClassTable, file: string): CamMaps {
+  const { ids, scores, width, height } = cam;
+  const indices = ids.map((id) => {
     const index = classes.ids.indexOf(id);
     if (index < 1) throw expected(`keys among the class ids ${classes.ids.slice(1).join(", ")}`, file, id);
     return index;
   });
-  return { classes: indices, scores: Float32Array.from(cam.data), width: width!, height: height! };
+  return { classes: indices, scores, width, height };
 }

@@ -3,6 +3,8 @@ import { BEST_ON_THIS_SPLIT, type Evaluation } from "./evaluation.ts";
 
 export interface Table {
   header: string[];
+  /** Columns of text, beside the first: aligned left; all others are figures. */
+  textColumns?: readonly number[];
   rows: string[][];
 }
 
@@ -25,6 +27,7 @@ export function titleOf(evaluation: Pick<Evaluation, "label" | "method" | "predi
 export function summaryTable(evaluations: readonly Evaluation[]): Table {
   return {
     header: ["", "split", "images", "threshold", "TTA", "CRF", "mIoU", "mIoU fg", "FP", "FN", "best mIoU on split"],
+    textColumns: [1, 3, 4, 5],
     rows: evaluations.map((e) => [
       titleOf(e),
       e.split ?? "–",
@@ -73,21 +76,24 @@ export function sweepTable(evaluation: Evaluation): Table {
   };
 }
 
-/** Columns padded with spaces: the first to the right of its text, the others, which are mostly figures, to the left. */
-export function renderText({ header, rows }: Table): string {
+/** Whether a column is aligned left. */
+export function isTextColumn({ textColumns = [] }: Table, column: number): boolean {
+  return column === 0 || textColumns.includes(column);
+}
+
+/** Columns padded with spaces: text to the left, figures to the right. */
+export function renderText(table: Table): string {
+  const { header, rows } = table;
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: string[]) =>
-    cells
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join("  ")
-      .trimEnd();
+  const pad = (cell: string, i: number) =>
+    isTextColumn(table, i) ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!);
+  const line = (cells: string[]) => cells.map(pad).join("  ").trimEnd();
   return [line(header), widths.map((width) => "─".repeat(width)).join("  "), ...rows.map(line)].join("\n");
 }
 
 /** A GitHub-flavoured Markdown table. */
-export function renderMarkdown({ header, rows }: Table): string {
+export function renderMarkdown(table: Table): string {
   const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(header), `|${header.map((_, i) => (i === 0 ? "---" : "---:")).join("|")}|`, ...rows.map(line)].join(
-    "\n",
-  );
+  const rule = table.header.map((_, i) => (isTextColumn(table, i) ? "---" : "---:"));
+  return [line(table.header), `|${rule.join("|")}|`, ...table.rows.map(line)].join("\n");
 }

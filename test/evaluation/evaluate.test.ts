@@ -9,6 +9,7 @@ import { maskIds } from "../../src/evaluation/masks.ts";
 import { SWEEP_THRESHOLDS } from "../../src/evaluation/threshold-sweep.ts";
 import { encodeIndexedPng } from "../../src/formats/indexed-png.ts";
 import { writeNpz } from "../../src/formats/npz.ts";
+import { writePrediction } from "../../src/inference/prediction-file.ts";
 
 const ANIMALS: ClassTable = { ids: [0, 8, 12], names: ["background", "cat", "dog"] };
 let root = "";
@@ -159,5 +160,29 @@ describe("evaluating CAMs", () => {
     await expect(bad(cams([0, 8], [2, 1, 1], [0, 0]))).rejects.toThrow(/one map for every id but 0 for .*a\.npz/);
     await expect(bad(cams([0, 8], [1, 1, 1], [Number.NaN]))).rejects.toThrow(/a\.npz: expected numbers in map 0/);
     await expect(bad(Uint8Array.of(1, 2, 3))).rejects.toThrow("a.npz");
+  });
+});
+
+describe("evaluating what csrm predict keeps", () => {
+  it("takes maps of the image's own size, not the kept quarter", async () => {
+    const planes = (width: number, ...data: number[]) => ({
+      data: Float32Array.from(data),
+      planes: 1,
+      height: 1,
+      width,
+    });
+    await mkdir(join(root, "kept/predictions/cams"), { recursive: true });
+    await writePrediction(join(root, "kept/predictions/cams/a.npz"), {
+      keys: [0, 8],
+      image: [1, 32],
+      input: [1, 32],
+      // Says "cat" everywhere; the activations say it for the right half only.
+      cams: planes(8, 1, 1, 1, 1, 1, 1, 1, 1),
+      activations: [planes(2, 0, 1)],
+      probabilities: null,
+    });
+    await save("kept/masks/a.png", labels(32, [...Array(16).fill(0), ...Array(16).fill(8)]));
+    const result = await evaluate({ at: "kept", ids: ["a"], threshold: 0.5 });
+    expect(result).toMatchObject({ resized: 0, correct: [16, 16, 0] });
   });
 });
