@@ -10,6 +10,21 @@ export interface CommandEntry {
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: "evaluate",
+    summary: "compare predictions with masks: mean IoU and more",
+    load: () => import("./commands/evaluate.ts"),
+  },
+  {
+    name: "report",
+    summary: "a page with tables, curves and pictures of a run",
+    load: () => import("./commands/report.ts"),
+  },
+  {
+    name: "data",
+    summary: "make the toy data set, check data sets",
+    load: () => import("./commands/data.ts"),
+  },
+  {
     name: "doctor",
     summary: "what is installed, what is wrong and how to mend it",
     load: () => import("./commands/doctor.ts"),

@@ -9,36 +9,37 @@ import { createProgram } from "../../src/cli/program.ts";
 import { packageVersion } from "../../src/environment.ts";
 import { CsrmError } from "../../src/errors.ts";
 import { InterruptedError } from "../../src/interrupt.ts";
+import { csrm } from "../helpers/cli.ts";
 
 const main = join(import.meta.dirname, "../../src/cli/main.ts");
 
-function csrm(...args: string[]) {
+function spawnCsrm(...args: string[]) {
   return spawnSync(process.execPath, ["--import", "tsx", main, ...args], { encoding: "utf8" });
 }
 
 describe("csrm", () => {
   it("prints its version on stdout", () => {
-    const { status, stdout } = csrm("--version");
+    const { status, stdout } = spawnCsrm("--version");
     expect({ status, stdout }).toEqual({ status: 0, stdout: `${packageVersion()}\n` });
   });
 
-  it("lists every command in its help", () => {
-    const { status, stdout } = csrm("--help");
-    expect(status).toBe(0);
+  it("lists every command in its help", async () => {
+    const { code, stdout } = await csrm("--help");
+    expect(code).toBe(0);
     for (const { name } of commands) expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"));
   });
 
-  it("suggests the command and the option that were probably meant", () => {
-    const command = csrm("docter");
-    expect(command.status).toBe(1);
+  it("suggests the command and the option that were probably meant", async () => {
+    const command = await csrm("docter");
+    expect(command.code).toBe(1);
     expect(command.stderr).toMatch(/unknown command 'docter'\s+\(Did you mean doctor\?\)/);
-    const option = csrm("doctor", "--jsn");
-    expect(option.status).toBe(1);
+    const option = await csrm("doctor", "--jsn");
+    expect(option.code).toBe(1);
     expect(option.stderr).toMatch(/unknown option '--jsn'\s+\(Did you mean --json\?\)/);
   });
 
   it("prints nothing but JSON on stdout with --json", () => {
-    const { status, stdout } = csrm("doctor", "--json");
+    const { status, stdout } = spawnCsrm("doctor", "--json");
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ csrm: packageVersion(), ok: true });
   });

@@ -1,0 +1,88 @@
+/** `csrm data toy|check`: makes the toy data set, looks a data set over before hours are spent on it. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { checkDataset, type DatasetReport } from "../../data/check.ts";
+import { type DatasetOptions, openDataset } from "../../data/dataset.ts";
+import type { Dataset } from "../../data/types.ts";
+import { CsrmError, expected } from "../../errors.ts";
+import { createProgress } from "../../progress.ts";
+import { maskFolder, openRecipeData } from "../../training/recipe-data.ts";
+import { reportText } from "../check-report.ts";
+import { JSON_OPTION, print, printJson } from "../output.ts";
+import { type RecipeOptions, recipeFrom, withRecipeOptions } from "../recipe-options.ts";
+
+interface CheckOptions extends RecipeOptions {
+  root?: string;
+  layout: DatasetOptions["layout"];
+  list?: string;
+  tags: string;
+  classes?: string;
+  masks?: string;
+  quick?: boolean;
+  json?: boolean;
+}
+
+/** A list of images and the folder of its masks, where it has one. */
+interface Part {
+  dataset: Dataset;
+  masks: string | undefined;
+}
+
+export function register(program: Command): void {
+  const data = program.command("data").description("Makes the toy data set and checks data sets.");
+  const check = data
+    .command("check")
+    .description(
+      "Reads every image, tag and mask of a data set and tells what is wrong. Exit code 1 when something is.\n" +
+        "With --recipe: all lists of the recipe. Else --root, and what else describes the data set.",
+    );
+  withRecipeOptions(check)
+    .option("--root <dir>", "the data set's folder")
+    .addOption(
+      new Option("--layout <layout>", "how the data lie").choices(["voc", "folder", "toy"] as const).default("folder"),
+    )
+    .option("--list <list>", "a list's name (voc, toy) or a .txt file (default: every image)")
+    .option("--tags <where>", "annotations, none, a .csv or .npy file, or auto", "auto")
+    .option("--classes <table>", "voc, coco, toy, or a file of lines `id name` (default: by layout)")
+    .option("--masks <dir>", "folder of masks to check as well")
+    .option("--quick", "read only the headers of images")
+    .option(...JSON_OPTION)
+    .action(runCheck);
+}
+
+async function runCheck(options: CheckOptions): Promise<void> {
+  const reports: DatasetReport[] = [];
+  for (const { dataset, masks } of await parts(options)) {
+    using task = createProgress().task({ label: dataset.name, total: dataset.samples.length, unit: "image" });
+    const onProgress = (done: number) => task.update(done);
+    reports.push(await checkDataset(dataset, { decode: !options.quick, masks, onProgress }));
+  }
+  if (options.json) printJson({ reports });
+  else print(reports.map(reportText).join("\n\n"));
+  if (reports.some((report) => report.problems > 0)) process.exitCode = 1;
+}
+
+async function parts(options: CheckOptions): Promise<Part[]> {
+  const { root, layout, list, tags, classes, masks } = options;
+  if (options.recipe !== undefined) {
+    if (root !== undefined) throw new CsrmError("data check takes --recipe or --root, not both");
+    return recipeParts({ ...options, recipe: options.recipe });
+  }
+  if (root === undefined) throw new CsrmError("data check needs --recipe or --root");
+  const dataset = await openDataset({ layout, root, list, tags, classes, missing: "keep" });
+  return [{ dataset, masks: masks === undefined ? undefined : resolve(masks) }];
+}
+
+/** The training list, whose masks are nobody's business, then the lists that results are measured on. */
+async function recipeParts(options: CheckOptions & { recipe: string }): Promise<Part[]> {
+  const recipe = recipeFrom(options);
+  const { train, score } = recipe.data.lists;
+  const masks = options.masks === undefined ? maskFolder(recipe) : resolve(options.masks);
+  if (score.length > 0 && !existsSync(masks)) throw expected("a folder of masks", "data.masks", masks);
+  const open = (list: string | null) => openRecipeData(recipe, list, "keep");
+  return [
+    { dataset: await open(train), masks: undefined },
+    ...(await Promise.all(score.map(async (list) => ({ dataset: await open(list), masks })))),
+  ];
+}
