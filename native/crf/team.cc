@@ -1,0 +1,95 @@
+#include "team.h"
+
+#include <algorithm>
+#include <system_error>
+
+namespace csrm {
+
+namespace {
+
+/// Loops follow each other within microseconds, which is less than it takes to sleep and wake up.
+constexpr int kSpins = 2000;
+
+template <class Ready>
+bool spin(const Ready& ready) {
+  for (int i = 0; i < kSpins; i++) {
+    if (ready()) return true;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  return false;
+}
+
+}  // namespace
+
+Team::Team(int threads) {
+  try {
+    for (int i = 1; i < threads; i++) workers_.emplace_back([this] { serve(); });
+  } catch (const std::system_error&) {
+    // No more threads to be had; those that started suffice.
+  }
+}
+
+Team::~Team() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  for (auto& worker : workers_) worker.join();
+}
+
+void Team::run(int64_t n, int64_t grain, const LoopBody& body) {
+  if (n <= 0) return;
+  if (workers_.empty() || n <= grain) return body(0, n);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    body_ = &body;
+    size_ = n;
+    // Several chunks a thread even out what a chunk costs and what else runs on the machine.
+    chunk_ = std::max(grain, n / (int64_t(size()) * 4));
+    next_ = 0;
+    error_ = nullptr;
+    busy_ = int(workers_.size());
+    generation_++;
+  }
+  wake_.notify_all();
+  take_chunks();
+  const auto all_done = [this] { return busy_ == 0; };
+  if (!spin(all_done)) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    finished_.wait(lock, all_done);
+  }
+  if (error_) std::rethrow_exception(error_);
+}
+
+void Team::serve() {
+  uint64_t seen = 0;
+  const auto called = [&] { return stop_ || generation_ != seen; };
+  while (true) {
+    if (!spin(called)) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, called);
+    }
+    if (stop_) return;
+    seen = generation_;
+    take_chunks();
+    if (--busy_ == 0) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      finished_.notify_one();
+    }
+  }
+}
+
+void Team::take_chunks() {
+  try {
+    for (int64_t begin; (begin = next_.fetch_add(chunk_)) < size_;) (*body_)(begin, std::min(size_, begin + chunk_));
+  } catch (...) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!error_) error_ = std::current_exception();
+    next_ = size_;
+  }
+}
+
+}  // namespace csrm
