@@ -10,6 +10,21 @@ export interface CommandEntry {
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: "run",
+    summary: "the whole pipeline: images and tags in, masks, figures and a report out",
+    load: () => import("./commands/run.ts"),
+  },
+  {
+    name: "pretrain",
+    summary: "train the plain CAM classifier that CSRM starts from",
+    load: () => import("./commands/pretrain.ts"),
+  },
+  {
+    name: "train",
+    summary: "train CSRM from a start classifier",
+    load: () => import("./commands/train.ts"),
+  },
+  {
     name: "evaluate",
     summary: "compare predictions with masks: mean IoU and more",
     load: () => import("./commands/evaluate.ts"),

@@ -33,7 +33,12 @@ export function buildModel(info: ModelInfo): Classifier {
 
 /** Writes parameters and buffers with the description; atomically. */
 export function saveModel(path: string, model: { stateDict(): Map<string, Tensor> }, info: ModelInfo): void {
-  saveTensors(path, model.stateDict(), { [METADATA_KEY]: JSON.stringify(info) });
+  saveTensors(path, model.stateDict(), modelMetadata(info));
+}
+
+/** What a network's file says about itself. */
+export function modelMetadata(info: ModelInfo): Record<string, string> {
+  return { [METADATA_KEY]: JSON.stringify(info) };
 }
 
 /** The description of a file that saveModel wrote. @throws CsrmError (code "weights") for any other file */

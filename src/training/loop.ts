@@ -1,4 +1,5 @@
 /** The training loop, the same for every stage: batch, step, numbers to the log, checkpoint; stops and goes on exactly. */
+import { setImmediate } from "node:timers/promises";
 import { CsrmError } from "../errors.ts";
 import { scope, type Tensor } from "../torch/index.ts";
 import type { CheckpointContent, CheckpointFolder, SavedCheckpoint } from "./checkpoint.ts";
@@ -79,6 +80,8 @@ export async function trainingLoop<B>(
     });
     done++;
     options.onStep?.(done, task.steps);
+    // A step is one long synchronous call; signals and finished decodes are seen only when the event loop turns.
+    await setImmediate();
     const stopping = stop();
     if (stopping || done % checkpointEvery === 0 || done === task.steps) {
       const content = task.save();

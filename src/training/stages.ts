@@ -7,11 +7,18 @@ import type { MetricsWriter } from "../metrics-writer.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { CSRM } from "../models/csrm.ts";
 import { loadStartClassifier } from "../models/load-weights.ts";
-import { assertCompatible, buildModel, type ModelInfo, modelInfo, saveModel } from "../models/model-file.ts";
+import {
+  assertCompatible,
+  buildModel,
+  type ModelInfo,
+  modelInfo,
+  modelMetadata,
+  saveModel,
+} from "../models/model-file.ts";
 import type { Progress, Task } from "../progress.ts";
 import type { Stage } from "../run-stage.ts";
-import { liveTensors, manualSeed, setThreads } from "../torch/index.ts";
-import { CheckpointFolder } from "./checkpoint.ts";
+import { liveTensors, manualSeed, saveTensors, setThreads } from "../torch/index.ts";
+import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { type TrainingTask, trainingLoop } from "./loop.ts";
 import { describeModel, loadStart, prepare } from "./network.ts";
@@ -76,6 +83,22 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   student.dispose();
   teacher.dispose();
   return result;
+}
+
+/**
+ * The network that prediction uses: the teacher at the end of training, or at an earlier checkpoint where predict.checkpoint names one.
+ * @throws CsrmError when there is no such checkpoint
+ */
+export function trainedModel(stage: Stage, recipe: Recipe): string {
+  const last = path.join(stage.path, "model.safetensors");
+  const { checkpoint } = recipe.predict;
+  if (checkpoint === "last") return last;
+  const file = path.join(stage.path, `model-${checkpoint}.safetensors`);
+  if (existsSync(file)) return file;
+  const info = modelInfo(last);
+  const { tensors } = readCheckpoint(path.join(stage.checkpoints, `${checkpoint}.safetensors`), stage.name);
+  saveTensors(file, tensors.teacher ?? new Map(), modelMetadata(info));
+  return file;
 }
 
 function begin(recipe: Recipe): void {

@@ -1,0 +1,100 @@
+/** `csrm run`: the whole pipeline of a recipe, or of one's own photographs. */
+import path from "node:path";
+import type { Command } from "commander";
+import { CsrmError } from "../../errors.ts";
+import { renderText } from "../../evaluation/table.ts";
+import { runPipeline, type Summary } from "../../pipeline/run.ts";
+import { duration } from "../../progress.ts";
+import { print, printJson } from "../output.ts";
+import { type RunOptions, withRun, withRunOptions } from "../run-options.ts";
+
+interface OwnDataOptions extends RunOptions {
+  images?: string;
+  tags?: string;
+  weights?: string;
+  classes?: string;
+}
+
+const EXAMPLES = `
+Examples:
+  csrm run toy --out runs/toy
+  csrm run voc12-animals-mobilenetv2 --out runs/animals
+  csrm run --images photos --tags tags.csv --weights mobilenet_v2.safetensors --out runs/mine
+
+tags.csv has a header "image,tags" and a line an image, its tags apart by ";" or spaces. Own images use the recipe "own" unless one
+is named. OUT/report.html shows the result.`;
+
+export function register(program: Command): void {
+  withRunOptions(
+    program
+      .command("run")
+      .description(
+        "Runs a recipe from images and tags to masks: start, CSRM, pseudo-labels, refinement, evaluation, report.",
+      )
+      .argument("[recipe]", "a YAML file, or the name of a built-in recipe")
+      .option("--images <dir>", "own images: their folder")
+      .option("--tags <file>", "own images: a CSV with their tags")
+      .option("--weights <file>", "ImageNet weights of the backbone (safetensors)")
+      .option(
+        "--classes <file>",
+        "own images: lines `id name` with 0 for the background (default: all tags that occur)",
+      ),
+  )
+    .addHelpText("after", EXAMPLES)
+    .action(async (name: string | undefined, options: OwnDataOptions) => {
+      const recipe = name ?? (options.images ? "own" : undefined);
+      if (recipe === undefined) {
+        throw new CsrmError(
+          "expected a recipe or --images DIR --tags FILE, got neither; csrm run --help shows examples",
+          { code: "expected" },
+        );
+      }
+      const set = [...ownData(options), ...options.set];
+      const { summary, report, out } = await withRun(recipe, { ...options, set }, async (run, progress) => ({
+        summary: await runPipeline(run, progress),
+        report: run.reportFile,
+        out: run.path,
+      }));
+      if (options.json) printJson({ ...summary, report });
+      else print(asText(summary, { report, out }));
+    });
+}
+
+/** Own images as overrides of a recipe. */
+function ownData({ images, tags, weights, classes }: OwnDataOptions): string[] {
+  if (images !== undefined && tags === undefined) {
+    throw new CsrmError("expected --tags FILE beside --images, got none; without tags there is nothing to learn from", {
+      code: "expected",
+    });
+  }
+  if (images !== undefined && weights === undefined) {
+    throw new CsrmError(
+      "expected --weights FILE beside --images, got none: a few hundred photographs do not teach a backbone from nothing. Any torchvision " +
+        "MobileNetV2 trained on ImageNet serves, as safetensors with torchvision's names",
+      { code: "expected" },
+    );
+  }
+  const settings: Record<string, string | undefined> = {
+    "data.root": images,
+    "data.tags": tags,
+    "data.classes": classes,
+    "model.weights": weights,
+  };
+  return Object.entries(settings).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key}=${JSON.stringify(path.resolve(value))}`],
+  );
+}
+
+function asText(summary: Summary, { report, out }: { report: string; out: string }): string {
+  const methods = Object.entries(summary).filter(([, value]) => typeof (value as { miou?: number }).miou === "number");
+  const lists = [...new Set(methods.flatMap(([, value]) => Object.keys(value as object)))].filter(
+    (key) => key !== "miou",
+  );
+  const figure = (value: unknown, list: string) => {
+    const miou = (value as Record<string, number>)[list];
+    return miou === undefined ? "" : (100 * miou).toFixed(1);
+  };
+  const rows = methods.map(([method, value]) => [method, ...lists.map((list) => figure(value, list))]);
+  const table = rows.length > 0 ? `${renderText({ header: ["mIoU %", ...lists], rows })}\n\n` : "";
+  return `${table}${duration(summary.seconds)} in all\nmasks: ${path.join(out, "refine", "csrm")}\nreport: ${report}`;
+}

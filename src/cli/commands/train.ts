@@ -1,0 +1,35 @@
+/** `csrm train`: the main training of a run, from its start classifier or another. */
+import path from "node:path";
+import type { Command } from "commander";
+import { openTrainingData } from "../../pipeline/prepare.ts";
+import { trainOf } from "../../pipeline/run.ts";
+import { duration } from "../../progress.ts";
+import { print, printJson } from "../output.ts";
+import { type RunOptions, withRun, withRunOptions } from "../run-options.ts";
+
+const EXAMPLES = `
+Examples:
+  csrm train toy --out runs/toy                       after csrm pretrain toy --out runs/toy
+  csrm train toy --start runs/toy/pretrain/model.safetensors --set contrast.weight=0 --out runs/no-contrast
+
+Writes OUT/train/model.safetensors, the teacher, which csrm predict takes.`;
+
+export function register(program: Command): void {
+  withRunOptions(
+    program
+      .command("train")
+      .description("Trains CSRM from a start classifier.")
+      .argument("<recipe>", "a YAML file, or the name of a built-in recipe")
+      .option("--start <file>", "start classifier (default: OUT/pretrain/model.safetensors)"),
+  )
+    .addHelpText("after", EXAMPLES)
+    .action(async (recipe: string, options: RunOptions & { start?: string }) => {
+      const done = await withRun(recipe, options, async (run, progress) => {
+        const dataset = await openTrainingData(run.recipe, progress);
+        const start = options.start ?? path.join(run.path, "pretrain", "model.safetensors");
+        return trainOf(run, dataset, { progress, start });
+      });
+      if (options.json) printJson(done);
+      else print(`${done.model}: ${done.steps} steps in ${duration(done.seconds)}`);
+    });
+}

@@ -1,0 +1,26 @@
+/** The data set of a run, generated where it is the toy set. */
+import { generateToy } from "../data/toy/index.ts";
+import type { Dataset } from "../data/types.ts";
+import type { Progress } from "../progress.ts";
+import type { Recipe } from "../training/config.ts";
+import { dataRoot, openRecipeData } from "../training/recipe-data.ts";
+
+/** Generates the toy set where the recipe asks for it and opens the training list, showing what a person should know about it. */
+export async function openTrainingData(recipe: Recipe, progress: Progress): Promise<Dataset> {
+  if (recipe.data.layout === "toy") await drawToy(recipe, progress);
+  const train = await openRecipeData(recipe, recipe.data.lists.train);
+  for (const note of train.notes ?? []) progress.note(note);
+  return train;
+}
+
+async function drawToy(recipe: Recipe, progress: Progress): Promise<void> {
+  const { train, val, size, seed } = recipe.data.toy;
+  using task = progress.task({ label: "toy scenes", total: train + val, unit: "image" });
+  await generateToy({
+    out: dataRoot(recipe),
+    seed,
+    size,
+    images: { train, val },
+    onProgress: (done: number) => task.update(done),
+  });
+}

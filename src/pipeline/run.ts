@@ -1,0 +1,112 @@
+/** `csrm run`: a recipe from images and tags to masks, figures and a report, stage by stage; what is done is not done again. */
+import path from "node:path";
+import type { Dataset } from "../data/types.ts";
+import type { Evaluation } from "../evaluation/evaluation.ts";
+import { interrupted, throwIfInterrupted } from "../interrupt.ts";
+import type { Progress } from "../progress.ts";
+import { buildReport } from "../report/build.ts";
+import type { Run } from "../run-folder.ts";
+import type { StageName } from "../run-stage.ts";
+import type { Recipe } from "../training/config.ts";
+import { pretrainStage, type StageOptions, type StageResult, trainedModel, trainStage } from "../training/stages.ts";
+import { evaluateAll } from "./evaluations.ts";
+import { predictAll } from "./predictions.ts";
+import { openTrainingData } from "./prepare.ts";
+
+export interface Summary {
+  recipe: string;
+  /** Of work, over all sessions. */
+  seconds: number;
+  stages: Partial<Record<StageName, number>>;
+  /** Mean IoU by method and list, fractions; `miou` is that of the first list. Only start, csrm and csrm_crf are always there. */
+  [method: string]: unknown;
+}
+
+/** What a training stage leaves behind; `seconds` is the work of all sessions. */
+export type Done = Pick<StageResult, "seconds" | "steps" | "model">;
+
+/** Runs or goes on with a run. @throws InterruptedError when asked to stop; calling again goes on */
+export async function runPipeline(run: Run, progress: Progress): Promise<Summary> {
+  const { recipe } = run;
+  const dataset = await openTrainingData(recipe, progress);
+  const start = await pretrainOf(run, dataset, progress);
+  const trained = await trainOf(run, dataset, { progress, start: start.model });
+  const model = trainedModel(run.stage("train"), recipe);
+
+  const predict = run.stage("predict");
+  const predictSeconds = timer();
+  const models = { start: start.model, csrm: model };
+  const passes = await predictAll({ recipe, folder: predict.path, models, progress });
+  const predicting = { seconds: secondsOf(predict.results()) + predictSeconds() };
+  predict.finish(predicting);
+
+  const evaluate = run.stage("evaluate");
+  const evaluateSeconds = timer();
+  const folders = { refine: run.stage("refine").path, evaluate: evaluate.path };
+  const evaluations = await evaluateAll({ recipe, passes, folders, progress });
+  const evaluating = { seconds: secondsOf(evaluate.results()) + evaluateSeconds() };
+  evaluate.finish(evaluating);
+
+  const stages = {
+    pretrain: start.seconds,
+    train: trained.seconds,
+    predict: predicting.seconds,
+    evaluate: evaluating.seconds,
+  };
+  const summary = summaryOf(recipe, stages, evaluations);
+  run.writeSummary(summary);
+  await buildReport({ runDir: run.path });
+  return summary;
+}
+
+/** The start classifier of a run: trained, gone on with, or taken as it is when done. */
+export function pretrainOf(run: Run, dataset: Dataset, progress: Progress): Promise<Done> {
+  return trainingStage(run, "pretrain", { dataset, progress, work: pretrainStage });
+}
+
+/** The main training of a run. @param options.start model.safetensors of a start classifier */
+export function trainOf(run: Run, dataset: Dataset, options: { progress: Progress; start: string }): Promise<Done> {
+  const work = (stage: StageOptions) => trainStage({ ...stage, start: options.start });
+  return trainingStage(run, "train", { dataset, progress: options.progress, work });
+}
+
+interface TrainingWork {
+  dataset: Dataset;
+  progress: Progress;
+  work: (options: StageOptions) => Promise<StageResult>;
+}
+
+async function trainingStage(
+  run: Run,
+  name: "pretrain" | "train",
+  { dataset, progress, work }: TrainingWork,
+): Promise<Done> {
+  const stage = run.stage(name);
+  const done = stage.results<Done>();
+  // Paths are stored relative, so that a run folder may be moved.
+  if (done) return { ...done, model: path.join(stage.path, path.basename(done.model)) };
+  const result = await work({ stage, recipe: run.recipe, dataset, progress, stop: interrupted });
+  if (!result.finished) throwIfInterrupted();
+  const { seconds, steps, model } = result;
+  stage.finish({ seconds, steps, model: path.basename(model) });
+  return { seconds, steps, model };
+}
+
+function timer(): () => number {
+  const started = performance.now();
+  return () => (performance.now() - started) / 1000;
+}
+
+function secondsOf(results: unknown): number {
+  return (results as { seconds?: number } | null)?.seconds ?? 0;
+}
+
+function summaryOf(recipe: Recipe, stages: Summary["stages"], evaluations: readonly Evaluation[]): Summary {
+  const methods: Record<string, Record<string, number>> = {};
+  for (const { method, split, miou } of evaluations) {
+    methods[method!] ??= { miou };
+    methods[method!]![split!] = miou;
+  }
+  const seconds = Object.values(stages).reduce((sum, value) => sum + value, 0);
+  return { recipe: recipe.name, seconds, stages, ...methods };
+}
