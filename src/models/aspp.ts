@@ -1,5 +1,5 @@
 /** Atrous spatial pyramid pooling (Chen et al. 2018): parallel dilated convolutions and the image's mean, merged. */
-import { cat, F, type Tensor } from "../torch/index.ts";
+import { cat, F, scope, type Tensor } from "../torch/index.ts";
 import {
   Conv2d,
   Dropout,
@@ -46,7 +46,7 @@ class Branch extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return F.relu(this.bn.forward(this.convolve(x)), { inplace: true });
+    return scope(() => F.relu(this.bn.forward(this.convolve(x)), { inplace: true }));
   }
 
   /** Where the rate reaches beyond the map on all sides, the eight outer taps only ever meet zeros: the centre suffices. */
@@ -95,6 +95,10 @@ export class ASPP extends Module {
   }
 
   forward(x: Tensor): Tensor {
+    return scope(() => this.pyramid(x));
+  }
+
+  private pyramid(x: Tensor): Tensor {
     const branches = [this.aspp1, this.aspp2, this.aspp3, this.aspp4].map((branch) => branch.forward(x));
     // The mean's map is constant, so repeating it is its bilinear upsampling.
     const pooled = this.global_avg_pool.forward(x).expand(branches[0]!.shape); // [B, channels, 1, 1] → [B, channels, h, w]

@@ -1,6 +1,6 @@
 /** What every backbone offers: a stem, four stages, the two maps that the heads read, and an optional ImageNet classifier. */
 
-import type { Tensor } from "../torch/index.ts";
+import { scope, type Tensor } from "../torch/index.ts";
 import { type Layer, Module } from "../torch/nn/index.ts";
 
 export type OutputStride = 8 | 16 | 32;
@@ -46,21 +46,22 @@ export abstract class Backbone extends Module {
   /** Last map [B, highChannels, h, w] → [B, classes] of the pretraining's classifier; an error if there is none. */
   abstract classify(high: Tensor): Tensor;
 
-  /** Image [B, 3, H, W] → the outputs of the four stages. */
+  /** Image [B, 3, H, W] → the outputs of the four stages. What backward does not need of the maps between is freed. */
   stages(x: Tensor): Tensor[] {
-    const outputs: Tensor[] = [];
     let y = this.stem(x);
-    for (const layers of this.stageLayers()) {
-      for (const layer of layers) y = layer.forward(y);
-      outputs.push(y);
-    }
-    return outputs;
+    return this.stageLayers().map((layers) => {
+      const input = y;
+      y = scope(() => layers.reduce((map, layer) => layer.forward(map), input));
+      return y;
+    });
   }
 
   /** Normalised image [B, 3, H, W] → {low [B, lowChannels, H/4, W/4], high [B, highChannels, H/OS, W/OS]}. */
   forward(x: Tensor): Features {
-    const outputs = this.stages(x);
-    return { low: outputs[0]!, high: outputs.at(-1)! };
+    return scope(() => {
+      const outputs = this.stages(x);
+      return { low: outputs[0]!, high: outputs.at(-1)! };
+    });
   }
 }
 

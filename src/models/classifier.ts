@@ -1,6 +1,6 @@
 /** A backbone with a bias-free 1×1 classifier, whose map before averaging is the class activation map. */
 import { expected } from "../errors.ts";
-import type { Tensor } from "../torch/index.ts";
+import { scope, type Tensor } from "../torch/index.ts";
 import { Conv2d, kaimingNormal, Module } from "../torch/nn/index.ts";
 import type { Backbone } from "./backbone.ts";
 
@@ -33,12 +33,14 @@ export class Classifier extends Module {
 
   /** Normalised image [B, 3, H, W] → logits, and the activation map unless `cam` is false. */
   forward(x: Tensor, { cam = true }: { cam?: boolean } = {}): ClassifierOutput {
-    return this.classify(this.backbone.forward(x).high, cam);
+    return scope(() => this.classify(this.backbone.forward(x).high, cam));
   }
 
   /** The classification branch on the last map. Without the activation map the mean is taken first, which is cheaper. */
   protected classify(high: Tensor, cam: boolean): ClassifierOutput {
-    if (!cam) return { logits: this.classifier.forward(high.mean([2, 3], true)).flatten(1) }; // [B, C, 1, 1] → [B, C]
+    if (!cam) {
+      return { logits: scope(() => this.classifier.forward(high.mean([2, 3], true)).flatten(1)) }; // [B, C, 1, 1] → [B, C]
+    }
     const map = this.classifier.forward(high);
     return { logits: map.mean([2, 3]), cam: map };
   }

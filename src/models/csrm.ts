@@ -1,6 +1,6 @@
 /** The CSRM network: classification, segmentation and representation branches on one backbone (paper section 3). */
 import { expected } from "../errors.ts";
-import { F, type Tensor } from "../torch/index.ts";
+import { F, scope, type Tensor } from "../torch/index.ts";
 import { GroupNorm, ReLU, Sequential } from "../torch/nn/index.ts";
 import { ASPP, HEAD_GROUPS, headConv, outputConv } from "./aspp.ts";
 import { Classifier, type ClassifierOptions, type ClassifierOutput } from "./classifier.ts";
@@ -61,13 +61,15 @@ export class CSRM extends Classifier {
 
   /** Normalised image [B, 3, H, W] → logits [B, C] and the outputs asked for; nothing else is computed. */
   override forward(x: Tensor, { cam = true, seg = true, rep = true }: CSRMForwardOptions = {}): CSRMOutput {
-    const { low, high } = this.backbone.forward(x);
-    const output: CSRMOutput = this.classify(high, cam);
-    if (!seg && !rep) return output;
-    const fused = fuse(this.aspp.forward(high), this.project.forward(this.pooled(low))); // [B, channels + 48, H/s, W/s]
-    if (seg) output.seg = this.decoder.forward(fused);
-    if (rep) output.rep = this.representation.forward(fused);
-    return output;
+    return scope(() => {
+      const { low, high } = this.backbone.forward(x);
+      const output: CSRMOutput = this.classify(high, cam);
+      if (!seg && !rep) return output;
+      const fused = fuse(this.aspp.forward(high), this.project.forward(this.pooled(low))); // [B, channels + 48, H/s, W/s]
+      if (seg) output.seg = this.decoder.forward(fused);
+      if (rep) output.rep = this.representation.forward(fused);
+      return output;
+    });
   }
 
   /** The stride-4 map at the decoder's stride. */

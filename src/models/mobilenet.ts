@@ -80,7 +80,7 @@ class InvertedResidual extends Module {
 
   forward(x: Tensor): Tensor {
     const y = this.conv.forward(x);
-    return this.shortcut ? y.add_(x) : y;
+    return this.shortcut ? y.add_(x) : y; // in place: the gradient of a convolution does not need its output
   }
 }
 

@@ -1,6 +1,6 @@
 /** The frame that ResNets and ResNeSts share: conv1, bn1, max-pool, layer1 … layer4, fc, with torchvision's names. */
 import { CsrmError } from "../errors.ts";
-import { F, type Tensor } from "../torch/index.ts";
+import { F, scope, type Tensor } from "../torch/index.ts";
 import { BatchNorm2d, Conv2d, convNorm, kaimingNormal, type Layer, Linear, Sequential } from "../torch/nn/index.ts";
 import { Backbone, type OutputStride, type StageStride, strideStages } from "./backbone.ts";
 
@@ -92,14 +92,16 @@ export class ResidualBackbone extends Backbone {
   }
 
   stem(x: Tensor): Tensor {
-    let y = x;
-    let last = this.conv1;
-    if (last instanceof Sequential) {
-      y = last.run(y, 0, last.length - 1);
-      last = last.at(last.length - 1) as Conv2d;
-    }
-    y = F.relu(convNorm(y, last, this.bn1), { inplace: true }); // [B, stem, H/2, W/2]
-    return F.maxPool2d(y, 3, { stride: 2, padding: 1 }); // [B, stem, H/4, W/4]
+    return scope(() => {
+      let y = x;
+      let last = this.conv1;
+      if (last instanceof Sequential) {
+        y = last.run(y, 0, last.length - 1);
+        last = last.at(last.length - 1) as Conv2d;
+      }
+      y = F.relu(convNorm(y, last, this.bn1), { inplace: true }); // [B, stem, H/2, W/2]
+      return F.maxPool2d(y, 3, { stride: 2, padding: 1 }); // [B, stem, H/4, W/4]
+    });
   }
 
   classify(high: Tensor): Tensor {

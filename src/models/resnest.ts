@@ -1,5 +1,5 @@
 /** ResNeSt-50, -101, -200 and -269 (Zhang et al. 2020), fast variant off: radix 2, cardinality 1, deep stem, average-pool strides. */
-import { F, type Tensor } from "../torch/index.ts";
+import { F, scope, type Tensor } from "../torch/index.ts";
 import {
   AvgPool2d,
   BatchNorm2d,
@@ -42,10 +42,12 @@ class SplAtBottleneck extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
-    y = this.conv2.forward(y);
-    if (this.avd_layer) y = this.avd_layer.forward(y);
-    return residual(convNorm(y, this.conv3, this.bn3), this.downsample?.forward(x) ?? x);
+    return scope(() => {
+      let y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
+      y = this.conv2.forward(y);
+      if (this.avd_layer) y = this.avd_layer.forward(y);
+      return residual(convNorm(y, this.conv3, this.bn3), this.downsample?.forward(x) ?? x);
+    });
   }
 }
 

@@ -1,6 +1,5 @@
 /** ResNet-18, -34, -50 and -101 (He et al. 2016), as in torchvision: the stride sits in the bottleneck's 3×3 convolution. */
-import type { Tensor } from "../torch/index.ts";
-import { F } from "../torch/index.ts";
+import { F, scope, type Tensor } from "../torch/index.ts";
 import { BatchNorm2d, type Conv2d, convNorm, Module, Sequential } from "../torch/nn/index.ts";
 import { type BackboneOptions, backboneDefaults } from "./backbone.ts";
 import { type BlockBuilder, conv, ResidualBackbone } from "./residual.ts";
@@ -25,8 +24,10 @@ class BasicBlock extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
-    return residual(convNorm(y, this.conv2, this.bn2), this.downsample?.forward(x) ?? x);
+    return scope(() => {
+      const y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
+      return residual(convNorm(y, this.conv2, this.bn2), this.downsample?.forward(x) ?? x);
+    });
   }
 }
 
@@ -52,9 +53,11 @@ class Bottleneck extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
-    y = F.relu(convNorm(y, this.conv2, this.bn2), { inplace: true });
-    return residual(convNorm(y, this.conv3, this.bn3), this.downsample?.forward(x) ?? x);
+    return scope(() => {
+      let y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
+      y = F.relu(convNorm(y, this.conv2, this.bn2), { inplace: true });
+      return residual(convNorm(y, this.conv3, this.bn3), this.downsample?.forward(x) ?? x);
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 /** Split-attention convolution of ResNeSt (Zhang et al. 2020, github.com/zhanghang1989/ResNeSt), cardinality 1. */
-import { F, type Tensor } from "../torch/index.ts";
+import { F, scope, type Tensor } from "../torch/index.ts";
 import { BatchNorm2d, Conv2d, convNorm, kaimingNormal, Module } from "../torch/nn/index.ts";
 import { conv } from "./residual.ts";
 
@@ -32,6 +32,10 @@ export class SplAtConv2d extends Module {
   }
 
   forward(x: Tensor): Tensor {
+    return scope(() => this.attend(x));
+  }
+
+  private attend(x: Tensor): Tensor {
     const c = this.channels;
     const y = F.relu(convNorm(x, this.conv, this.bn0), { inplace: true }); // [B, 2c, H, W]
     const pooled = y.mean([2, 3]).reshape([-1, RADIX, c]).sum(1).reshape([-1, c, 1, 1]); // [B, c, 1, 1]

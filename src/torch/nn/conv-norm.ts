@@ -1,5 +1,5 @@
 /** A convolution followed by batch normalisation, as one convolution where the normalisation is a constant affine map. */
-import type { Tensor } from "../index.ts";
+import { scope, type Tensor } from "../index.ts";
 import type { Conv2d } from "./conv.ts";
 import type { BatchNorm2d } from "./norm.ts";
 
@@ -9,6 +9,8 @@ import type { BatchNorm2d } from "./norm.ts";
  */
 export function convNorm(x: Tensor, conv: Conv2d, norm: BatchNorm2d): Tensor {
   if (!norm.usesRunningStatistics || conv.bias !== null) return norm.forward(conv.forward(x));
-  const { scale, shift } = norm.affine();
-  return conv.convolve(x, conv.weight.mul(scale.reshape([-1, 1, 1, 1])), shift);
+  return scope(() => {
+    const { scale, shift } = norm.affine();
+    return conv.convolve(x, conv.weight.mul(scale.reshape([-1, 1, 1, 1])), shift);
+  });
 }

@@ -1,5 +1,6 @@
 /** Two-dimensional convolution, with PyTorch's symmetric padding or TensorFlow's "SAME" padding. */
-import { F, type Tensor, zeros } from "../index.ts";
+import { F, scope, type Tensor, zeros } from "../index.ts";
+import { dilatedDepthwise } from "./depthwise.ts";
 import { defaultWeightInit, fanIn, type Initialiser, initialise, uniformInit } from "./init.ts";
 import { Module } from "./module.ts";
 import { parameter } from "./parameter.ts";
@@ -56,20 +57,31 @@ export class Conv2d extends Module {
   /** The same convolution with another weight and bias of the same shapes, e.g. with a normalisation folded in. */
   convolve(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
     const { stride, dilation, groups } = this;
-    const geometry = { bias: bias ?? undefined, stride, dilation, groups };
+    const geometry = { bias, stride, dilation, groups };
+    if (this.dilatedDepthwise && x.device === "cpu") return scope(() => dilatedDepthwise(x, weight, bias, dilation));
     if (this.padding !== "tf_same") return F.conv2d(x, weight, { ...geometry, padding: this.padding });
     const rows = this.sameZeros(x.shape[2]!);
     const columns = this.sameZeros(x.shape[3]!);
     if (rows % 2 === 0 && columns % 2 === 0) {
       return F.conv2d(x, weight, { ...geometry, padding: [rows / 2, columns / 2] });
     }
-    const padded = F.pad(x, [
-      Math.floor(columns / 2),
-      Math.ceil(columns / 2),
-      Math.floor(rows / 2),
-      Math.ceil(rows / 2),
-    ]); // [B, in, H + rows, W + columns]
-    return F.conv2d(padded, weight, { ...geometry, padding: 0 });
+    return scope(() => {
+      const padded = F.pad(x, [
+        Math.floor(columns / 2),
+        Math.ceil(columns / 2),
+        Math.floor(rows / 2),
+        Math.ceil(rows / 2),
+      ]); // [B, in, H + rows, W + columns]
+      return F.conv2d(padded, weight, { ...geometry, padding: 0 });
+    });
+  }
+
+  private get dilatedDepthwise(): boolean {
+    const { weight, kernel, stride, dilation, groups } = this;
+    const depthwise = groups > 1 && weight.shape[0] === groups && weight.shape[1] === 1;
+    return (
+      depthwise && dilation > 1 && stride === 1 && kernel % 2 === 1 && this.padding === ((kernel - 1) / 2) * dilation
+    );
   }
 
   /** Zeros that "SAME" adds along one dimension in all, for ceil(size/stride) outputs. */

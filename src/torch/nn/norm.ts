@@ -1,6 +1,6 @@
 /** Batch and group normalisation. */
 import { expected } from "../../errors.ts";
-import { F, noGrad, ones, type Tensor, zeros } from "../index.ts";
+import { F, noGrad, ones, scope, type Tensor, zeros } from "../index.ts";
 import { Module } from "./module.ts";
 import { buffer, parameter } from "./parameter.ts";
 
@@ -87,6 +87,6 @@ export class GroupNorm extends Module {
   forward(x: Tensor): Tensor {
     const { weight, bias, eps } = this;
     if (x.dtype === weight.dtype) return F.groupNorm(x, this.groups, { weight, bias, eps });
-    return F.groupNorm(x.to(weight.dtype), this.groups, { weight, bias, eps }).to(x.dtype);
+    return scope(() => F.groupNorm(x.to(weight.dtype), this.groups, { weight, bias, eps }).to(x.dtype));
   }
 }

@@ -1,5 +1,5 @@
 /** Ordered containers; children are named "0", "1", …  */
-import type { Tensor } from "../index.ts";
+import { scope, type Tensor } from "../index.ts";
 import { Conv2d } from "./conv.ts";
 import { convNorm } from "./conv-norm.ts";
 import { type Layer, Module } from "./module.ts";
@@ -47,19 +47,21 @@ export class Sequential extends ModuleList<Layer> {
     return this.run(x, 0, this.length);
   }
 
-  /** Applies layers from..to−1 only. */
+  /** Applies layers from..to−1 only. What backward does not need of the maps between them is freed. */
   run(x: Tensor, from: number, to: number): Tensor {
-    let y = x;
-    for (let index = from; index < to; index++) {
-      const layer = this.at(index);
-      const next = index + 1 < to ? this.at(index + 1) : null;
-      if (layer instanceof Conv2d && next instanceof BatchNorm2d) {
-        y = convNorm(y, layer, next);
-        index++;
-      } else {
-        y = layer.forward(y);
+    return scope(() => {
+      let y = x;
+      for (let index = from; index < to; index++) {
+        const layer = this.at(index);
+        const next = index + 1 < to ? this.at(index + 1) : null;
+        if (layer instanceof Conv2d && next instanceof BatchNorm2d) {
+          y = convNorm(y, layer, next);
+          index++;
+        } else {
+          y = layer.forward(y);
+        }
       }
-    }
-    return y;
+      return y;
+    });
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { manualSeed, randn, type Tensor } from "../../../src/torch/index.ts";
+import { F, manualSeed, randn, type Tensor } from "../../../src/torch/index.ts";
 import { BatchNorm2d, Conv2d, convNorm, type Padding } from "../../../src/torch/nn/index.ts";
 
 interface Case {
@@ -72,6 +72,34 @@ describe("Conv2d", () => {
     const x = randn([1, 2, ...sample.size]);
     expect(largestDifference(conv.forward(x), sameReference(x, conv.weight, sample))).toBeLessThan(1e-5);
   });
+
+  it.each([
+    [8, 8, 2, 3],
+    [7, 9, 2, 3],
+    [5, 8, 3, 3],
+    [3, 2, 4, 3],
+    [9, 11, 2, 5],
+  ])(
+    "computes a dilated depthwise convolution of %i×%i, dilation %i, kernel %i like any other",
+    (h, w, dilation, k) => {
+      manualSeed(4);
+      const padding = ((k - 1) / 2) * dilation;
+      const conv = new Conv2d(6, 6, k, { padding, dilation, groups: 6 });
+      const [x, same] = [0, 1].map(() => {
+        manualSeed(5);
+        return randn([2, 6, h, w]).requiresGrad_();
+      }) as [Tensor, Tensor];
+      const upstream = randn([2, 6, h, w]);
+      conv.forward(x).backward(upstream);
+      const gradient = conv.weight.grad!.clone();
+      conv.weight.grad = null;
+      const plain = F.conv2d(same, conv.weight, { bias: conv.bias, padding, dilation, groups: 6 });
+      plain.backward(upstream);
+      expect(largestDifference(conv.forward(x), plain)).toBeLessThan(1e-5);
+      expect(largestDifference(x.grad!, same.grad!)).toBeLessThan(1e-5);
+      expect(largestDifference(gradient, conv.weight.grad!)).toBeLessThan(1e-4);
+    },
+  );
 
   it("draws weights by the seed, within PyTorch's default bounds", () => {
     const draw = () => {

@@ -64,6 +64,21 @@ describe("GroupNorm", () => {
   });
 });
 
+describe("mixed precision", () => {
+  it("normalises groups of a bfloat16 map with float32 weights, giving bfloat16 and gradients to both", () => {
+    const norm = new GroupNorm(2, 4);
+    const x = randn([2, 4, 3, 3]).to("bfloat16").requiresGrad_();
+    const y = norm.forward(x);
+    expect(y.dtype).toBe("bfloat16");
+    y.float()
+      .mul(randn([2, 4, 3, 3]))
+      .sum()
+      .backward();
+    expect([x.grad!.dtype, norm.weight.grad!.dtype]).toEqual(["bfloat16", "float32"]);
+    expect(norm.weight.grad!.norm().item()).toBeGreaterThan(0);
+  });
+});
+
 describe("small layers", () => {
   it("pools by maximum, by mean with and without padding, and over the whole map", () => {
     const x = tensor([
@@ -85,6 +100,15 @@ describe("small layers", () => {
   it("clips at zero, and at six", () => {
     expect(numbers(new ReLU().forward(tensor([-1, 0, 7])))).toEqual([0, 0, 7]);
     expect(numbers(new ReLU6().forward(tensor([-1, 3, 7])))).toEqual([0, 3, 6]);
+  });
+
+  it("clips at six in bfloat16 too, letting gradients pass strictly inside only", () => {
+    const x = tensor([-2, -0.001, 0, 0.001, 3, 5.97, 6, 9], { dtype: "bfloat16" }).requiresGrad_();
+    const y = new ReLU6().forward(x.mul(1));
+    expect(y.dtype).toBe("bfloat16");
+    expect(numbers(y.float(), 2)).toEqual([0, 0, 0, 0, 3, 5.97, 6, 6]);
+    y.backward(tensor([1, 1, 1, 1, 2, 1, 1, 1], { dtype: "bfloat16" }));
+    expect(x.grad!.toArray()).toEqual([0, 0, 0, 1, 2, 1, 0, 0]);
   });
 
   it("drops half of the values and doubles the rest, in training only", () => {
