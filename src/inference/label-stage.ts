@@ -1,0 +1,71 @@
+/** Label maps from what the predict stage kept, at one background threshold: no network, no image. */
+import { join } from "node:path";
+import { expected } from "../errors.ts";
+import { writeFileAtomic } from "../files.ts";
+import { encodeIndexedPng } from "../formats/indexed-png.ts";
+import { safePoint } from "../interrupt.ts";
+import { readAhead, WriteBehind } from "../overlap.ts";
+import { type Progress, silentProgress } from "../progress.ts";
+import { openStamped, stampOf } from "../stamped-folder.ts";
+import { scope } from "../torch/index.ts";
+import { readPrediction } from "./prediction-file.ts";
+import type { Source } from "./predictor.ts";
+import { labelMapOf } from "./pseudo-labels.ts";
+import { CAMS, camFile, isNewer, LABELS, labelFile } from "./results.ts";
+
+export interface LabelOptions {
+  /** Folder of the predict stage; gets pseudo/<id>.png. */
+  out: string;
+  /** Images to label: those the predict stage has results of. */
+  ids: readonly string[];
+  /** Background threshold, 0…1. Source "segmentation" has none: null. */
+  threshold: number | null;
+  fresh?: boolean;
+  progress?: Progress;
+  /** What the progress calls it (default "labels"). */
+  label?: string;
+}
+
+export interface LabelSummary {
+  /** Folder of the label maps. */
+  dir: string;
+  ids: string[];
+  /** How many had been done before. */
+  resumed: number;
+}
+
+/**
+ * Writes pseudo/<id>.png: indexed, VOC palette, dataset ids. The source is the one that the predict stage was given;
+ * with "segmentation" the label maps are there already.
+ * @throws CsrmError when `out` has no predictions, for a missing or damaged one, and for label maps of another
+ *   threshold in `out`
+ */
+export async function writeLabels(options: LabelOptions): Promise<LabelSummary> {
+  const { out, ids, threshold, fresh, progress = silentProgress } = options;
+  const dir = join(out, LABELS);
+  const stamp = stampOf(join(out, CAMS));
+  if (stamp === null) throw expected("results of csrm predict", "the label maps", out);
+  const source = stamp.source as Source;
+  if (source === "segmentation") return { dir, ids: [...ids], resumed: ids.length };
+  if (threshold === null) throw expected("a background threshold", `label maps with source ${source}`, threshold);
+  openStamped(dir, { ...stamp, threshold }, { fresh, note: progress.note });
+
+  const todo: string[] = [];
+  for (const id of ids) if (!(await isNewer(labelFile(out, id), camFile(out, id)))) todo.push(id);
+  const resumed = ids.length - todo.length;
+  using task = progress.task({ label: options.label ?? "labels", total: ids.length, initial: resumed, unit: "image" });
+  const writes = new WriteBehind();
+  try {
+    let done = resumed;
+    for await (const read of readAhead(todo, 4, (id) => readPrediction(camFile(out, id)))) {
+      await safePoint();
+      if ("error" in read) throw read.error;
+      const labels = scope(() => labelMapOf(read.value, { source, threshold }));
+      await writes.add(() => writeFileAtomic(labelFile(out, read.item), encodeIndexedPng(labels)));
+      task.update(++done);
+    }
+  } finally {
+    await writes.finish();
+  }
+  return { dir, ids: [...ids], resumed };
+}

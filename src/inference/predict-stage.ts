@@ -1,0 +1,162 @@
+/**
+ * The predict stage: every image of a list once through the network. What label maps are made from is kept, so that
+ * thresholds can be chosen later.
+ */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { decodeImage } from "../data/image.ts";
+import type { ClassTable, Dataset, Sample } from "../data/types.ts";
+import { CsrmError, expected, messageOf } from "../errors.ts";
+import { readFileBytes, writeFileAtomic } from "../files.ts";
+import { encodeIndexedPng } from "../formats/indexed-png.ts";
+import { safePoint } from "../interrupt.ts";
+import { openModel } from "../models/model-file.ts";
+import { readAhead, WriteBehind } from "../overlap.ts";
+import { type Progress, silentProgress } from "../progress.ts";
+import { openStamped } from "../stamped-folder.ts";
+import { assertClasses, type PredictSettings, predictionStamp } from "./predict-settings.ts";
+import { readPrediction, writePrediction } from "./prediction-file.ts";
+import { type Prediction, Predictor } from "./predictor.ts";
+import { labelMapOf } from "./pseudo-labels.ts";
+import { CAMS, camFile, LABELS, labelFile } from "./results.ts";
+
+export interface PredictOptions {
+  /** model.safetensors of a classifier or of CSRM. */
+  model: string;
+  dataset: Dataset;
+  /** Gets cams/<id>.npz and, with source "segmentation", pseudo/<id>.png. */
+  out: string;
+  settings: PredictSettings;
+  /** Begin anew where there are results already, and keep those aside. */
+  fresh?: boolean;
+  /** An image that cannot be decoded is an error instead of a skip. */
+  strict?: boolean;
+  progress?: Progress;
+  /** What the progress calls it (default "predict"). */
+  label?: string;
+}
+
+/** An image without result. */
+export interface Skipped {
+  id: string;
+  reason: string;
+}
+
+export interface PredictSummary {
+  out: string;
+  /** Images with a result, in the order of the data set. */
+  ids: string[];
+  skipped: Skipped[];
+  /** Of the images with a result, how many had been done before. */
+  resumed: number;
+  /** Images whose classes the classifier chose. */
+  predicted_tags: number;
+  seconds: number;
+}
+
+/** Images decoded ahead of the network. */
+const AHEAD = 4;
+
+/**
+ * Predicts all images; those done before with the same settings and tags stay as they are. Opens no mask.
+ * @throws CsrmError for a network of other classes, results of other settings in `out`, a full disk and, where
+ *   `strict`, for an image that cannot be decoded; InterruptedError between two images
+ */
+export async function predictCams(options: PredictOptions): Promise<PredictSummary> {
+  const { dataset, out, settings, strict = false, progress = silentProgress } = options;
+  const { samples, classes } = dataset;
+  if (samples.length === 0) throw expected("at least one image", `the data set ${dataset.name}`, "none");
+  const started = performance.now();
+  using predictor = await openPredictor(options);
+  const wantedTags = (sample: Sample) => tagsFor(sample, settings, classes);
+  const todo: Sample[] = [];
+  for (const sample of samples) {
+    if (!(await isDone(sample, { out, settings, classes }))) todo.push(sample);
+  }
+  const resumed = samples.length - todo.length;
+  using task = progress.task({
+    label: options.label ?? "predict",
+    total: samples.length,
+    initial: resumed,
+    unit: "image",
+  });
+  const skipped: Skipped[] = [];
+  const writes = new WriteBehind();
+  try {
+    let done = resumed;
+    for await (const read of readAhead(todo, AHEAD, (sample) => decodeImage(sample.image))) {
+      await safePoint();
+      const { id } = read.item;
+      if ("value" in read) {
+        const prediction = predictor.predictImage(read.value, wantedTags(read.item));
+        await writes.add(() => writeResults(out, id, { prediction, settings }));
+      } else {
+        if (strict || !isImageError(read.error)) throw read.error;
+        skipped.push({ id, reason: messageOf(read.error) });
+      }
+      task.update(++done, skipped.length > 0 ? { extras: { skipped: skipped.length } } : {});
+    }
+  } finally {
+    await writes.finish();
+  }
+  const missing = new Set(skipped.map(({ id }) => id));
+  const kept = samples.filter(({ id }) => !missing.has(id));
+  return {
+    out,
+    ids: kept.map(({ id }) => id),
+    skipped,
+    resumed,
+    predicted_tags: kept.filter((sample) => wantedTags(sample) === null).length,
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+/** Checks that network and data set fit and that results in `out` have the same settings, before any image is read. */
+async function openPredictor({ model, dataset, out, settings, fresh, progress }: PredictOptions): Promise<Predictor> {
+  const digest = createHash("sha256")
+    .update(await readFileBytes(model))
+    .digest("hex");
+  const network = openModel(model, { device: settings.device });
+  assertClasses(network.info, dataset.classes, model);
+  const predictor = new Predictor(network, settings);
+  const stamp = predictionStamp(settings, { model: digest, classes: dataset.classes });
+  const stampOptions = { fresh, note: progress?.note };
+  openStamped(join(out, CAMS), stamp, stampOptions);
+  if (settings.source === "segmentation") openStamped(join(out, LABELS), { ...stamp, threshold: null }, stampOptions);
+  return predictor;
+}
+
+/** Multi-hot; null leaves the choice to the classifier. */
+function tagsFor(sample: Sample, { tags }: PredictSettings, classes: ClassTable): Uint8Array | null {
+  if (tags === "all") return new Uint8Array(classes.ids.length - 1).fill(1);
+  return tags === "predicted" ? null : sample.tags;
+}
+
+/** Tags may have been corrected since: then an image is predicted again. */
+async function isDone(
+  sample: Sample,
+  { out, settings, classes }: { out: string; settings: PredictSettings; classes: ClassTable },
+): Promise<boolean> {
+  const file = camFile(out, sample.id);
+  if (!existsSync(file)) return false;
+  if (settings.source === "segmentation" && !existsSync(labelFile(out, sample.id))) return false;
+  const tags = tagsFor(sample, settings, classes);
+  if (tags === null) return true;
+  const keys = classes.ids.filter((_, k) => k === 0 || tags[k - 1]);
+  return keys.join() === (await readPrediction(file)).keys.join();
+}
+
+async function writeResults(
+  out: string,
+  id: string,
+  { prediction, settings }: { prediction: Prediction; settings: PredictSettings },
+): Promise<void> {
+  await writePrediction(camFile(out, id), prediction);
+  if (settings.source !== "segmentation") return;
+  await writeFileAtomic(labelFile(out, id), encodeIndexedPng(labelMapOf(prediction, { source: "segmentation" })));
+}
+
+function isImageError(error: unknown): boolean {
+  return error instanceof CsrmError && error.code === "image";
+}
