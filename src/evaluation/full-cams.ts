@@ -6,12 +6,12 @@ import type { CamFile } from "./predictions.ts";
 
 /** @throws CsrmError naming the file when it is missing, damaged or holds no activations */
 export async function readFullCams(file: string): Promise<CamFile> {
-  const { keys, activations, image, input } = await readPrediction(file);
+  const { keys, activations, image, covered } = await readPrediction(file);
   const [height, width] = image;
   const scores = noGrad(() =>
     scope(() => {
       const scales = activations.map((maps) => fromTypedArray(maps.data, [maps.planes, maps.height, maps.width]));
-      return fullCams(scales, image, input).contiguous().toTypedArray() as Float32Array; // [n, H, W]
+      return fullCams(scales, image, covered).contiguous().toTypedArray() as Float32Array; // [n, H, W]
     }),
   );
   return { ids: keys.slice(1), scores, width, height, hasFullSize: true };

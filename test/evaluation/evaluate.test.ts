@@ -175,7 +175,7 @@ describe("evaluating what csrm predict keeps", () => {
     await writePrediction(join(root, "kept/predictions/cams/a.npz"), {
       keys: [0, 8],
       image: [1, 32],
-      input: [1, 32],
+      covered: [16, 32],
       // Says "cat" everywhere; the activations say it for the right half only.
       cams: planes(8, 1, 1, 1, 1, 1, 1, 1, 1),
       activations: [planes(2, 0, 1)],

@@ -1,0 +1,119 @@
+/** `csrm evaluate`: mean IoU and its relatives of a folder of predictions, with everything that says how they were made. */
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import type { Command } from "commander";
+import { loadClasses, subsetClasses } from "../../data/classes.ts";
+import { readList } from "../../data/voc.ts";
+import { expected } from "../../errors.ts";
+import { evaluatePredictions } from "../../evaluation/evaluate.ts";
+import { type Evaluation, readEvaluation } from "../../evaluation/evaluation.ts";
+import { maskIds } from "../../evaluation/masks.ts";
+import {
+  perClassTable,
+  renderMarkdown,
+  renderText,
+  summaryTable,
+  sweepTable,
+  type Table,
+} from "../../evaluation/table.ts";
+import { writeFileAtomic } from "../../files.ts";
+import { createProgress } from "../../progress.ts";
+import { JSON_OPTION, print, printJson } from "../output.ts";
+
+export interface EvaluateCommandOptions {
+  predictions: string;
+  masks: string;
+  images?: string;
+  ids?: string;
+  classes: string;
+  subset?: string;
+  threshold?: string;
+  split?: string;
+  label?: string;
+  method?: string;
+  tta?: string;
+  crf?: boolean;
+  out?: string;
+  markdown?: boolean;
+  json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  csrm evaluate --predictions runs/own/refine/val --masks VOC2012/SegmentationClass --classes voc \\
+                --ids VOC2012/ImageSets/Segmentation/val.txt --crf
+  csrm evaluate --predictions cams --masks masks --classes classes.txt --subset cat,dog --out train.json
+  csrm evaluate --predictions cams-val --masks masks --classes classes.txt --ids val.txt --threshold train.json
+
+Predictions are label maps (<id>.png of dataset ids) or activation maps (<id>.npz or cams/<id>.npz).`;
+
+export function register(program: Command): void {
+  program
+    .command("evaluate")
+    .description("Compares predictions with masks: mean IoU, IoU per class, false positives and negatives.")
+    .requiredOption("--predictions <dir>", "folder of label maps or activation maps")
+    .requiredOption("--masks <dir>", "folder of ground truth, <id>.png of dataset ids, 255 = not annotated")
+    .requiredOption("--classes <table>", "voc, coco, toy, or a file of lines `id name` with 0 for the background")
+    .option("--subset <names>", "only these classes, separated by commas; masks must hold no others")
+    .option("--ids <file>", "list of image ids, one a line (default: every mask)")
+    .option("--images <dir>", "photographs; given, every mask must have the size of its image")
+    .option(
+      "--threshold <t>",
+      "activation maps only: a number, `sweep` (default: the best of .05 … .80), or the JSON of another evaluation, whose best is taken",
+    )
+    .option("--split <name>", "what the list is called in tables (default: the name of --ids)")
+    .option("--label <text>", "what the predictions are called in tables")
+    .option("--method <key>", "the method's key in a report; keys that begin with `start` are starting points")
+    .option("--tta <text>", "how images were augmented when predicting, to stand beside the figures")
+    .option("--crf", "say beside the figures that a dense CRF refined the predictions")
+    .option("--no-crf", "say that none did")
+    .option("--out <file>", "also write the result as JSON, e.g. to RUN/evaluate/val.json for the report")
+    .option("--markdown", "print tables as Markdown")
+    .option(...JSON_OPTION)
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: EvaluateCommandOptions) => {
+      const evaluation = await evaluate(options);
+      if (options.json) printJson(evaluation);
+      else print(asText(evaluation, options.markdown ? renderMarkdown : renderText));
+    });
+}
+
+/** Evaluates as the command's options say, and writes the result where --out says. */
+export async function evaluate(options: EvaluateCommandOptions): Promise<Evaluation> {
+  const all = loadClasses(options.classes);
+  const classes = options.subset === undefined ? all : subsetClasses(all, namesIn(options.subset));
+  const ids = options.ids === undefined ? await maskIds(options.masks) : readList(options.ids);
+  const split = options.split ?? (options.ids === undefined ? null : basename(options.ids).replace(/\.txt$/, ""));
+  const threshold = options.threshold === undefined ? {} : thresholdOf(options.threshold);
+  using task = createProgress().task({ label: "evaluate", total: ids.length, unit: "image" });
+  const { predictions, masks, images, label, method, tta, crf, out } = options;
+  const evaluation = await evaluatePredictions({
+    ...{ predictions, masks, images, ids, classes, split, label, method, tta, crf },
+    ...threshold,
+    onProgress: (done) => task.update(done),
+  });
+  if (out !== undefined) await writeFileAtomic(out, `${JSON.stringify(evaluation, null, 2)}\n`);
+  return evaluation;
+}
+
+function namesIn(list: string): string[] {
+  return list.split(",").map((name) => name.trim());
+}
+
+function thresholdOf(text: string): { threshold: number | "sweep"; thresholdFrom?: string } {
+  if (text === "sweep") return { threshold: "sweep" };
+  const number = Number(text);
+  if (text.trim() !== "" && number >= 0 && number <= 1) return { threshold: number };
+  if (!existsSync(text))
+    throw expected("a number in 0..1, sweep, or the JSON file of an evaluation", "--threshold", text);
+  const { best, split } = readEvaluation(text);
+  if (best === null)
+    throw expected("an evaluation of activation maps", text, "one of label maps, which has no threshold");
+  return { threshold: best.threshold, thresholdFrom: `best on ${split ?? basename(text)}` };
+}
+
+function asText(evaluation: Evaluation, render: (table: Table) => string): string {
+  const tables = [summaryTable([evaluation]), perClassTable([evaluation])];
+  if (evaluation.sweep) tables.push(sweepTable(evaluation));
+  return tables.map(render).join("\n\n");
+}
