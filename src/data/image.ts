@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import sharp, { type Metadata, type Sharp } from "sharp";
 import { CsrmError, messageOf } from "../errors.ts";
 import { readError } from "../files.ts";
+import { cut, enlarge, type Region } from "./enlarge.ts";
 import type { RgbImage } from "./types.ts";
 
 // One thread a picture: pictures run side by side, and the tensor library needs the rest of the machine. A cache would
@@ -15,9 +16,9 @@ sharp.cache(false);
 export interface ImagePlan {
   width: number;
   height: number;
-  /** Resampling that averages when it shrinks; "cubic" is Catmull-Rom. */
+  /** Resampling that averages when it shrinks; "cubic" is Catmull-Rom. Pixel i is centred at i + ½ in both pictures. */
   kernel: "cubic" | "linear";
-  crop?: { left: number; top: number; width: number; height: number };
+  crop?: Region;
 }
 
 export interface DecodeOptions {
@@ -67,17 +68,20 @@ export async function imageSize(
 
 async function decode(picture: Sharp, plan: ImagePlan | undefined): Promise<RgbImage> {
   if (plan) {
-    const { width, height, kernel, crop } = plan;
-    // Without the half-size decoding that sharp would choose by default small pictures keep their detail.
-    picture.resize(width, height, { fit: "fill", kernel, fastShrinkOnLoad: false });
-    if (crop) picture.extract(crop);
+    const { width, height, kernel } = plan;
+    // Sides that grow are left to enlarge(). Without the half-size decoding that sharp would choose by default small
+    // pictures keep their detail.
+    picture.resize(width, height, { fit: "fill", kernel, withoutEnlargement: true, fastShrinkOnLoad: false });
   }
   const { data, info } = await picture
     .flatten({ background: "white" })
     .toColourspace("srgb")
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true });
-  return { data, width: info.width, height: info.height };
+  const image = { data, width: info.width, height: info.height };
+  if (!plan) return image;
+  if (plan.width > image.width || plan.height > image.height) return enlarge(image, { ...plan, region: plan.crop });
+  return plan.crop ? cut(image, plan.crop) : image;
 }
 
 function open(path: string, autoOrient = true): Sharp {
