@@ -183,6 +183,20 @@ describe("CSRM outputs", () => {
     model.dispose();
   });
 
+  it("are all that is left alive of a forward pass, with or without gradients", () => {
+    for (const name of ["mobilenet_v2", "resnet18", "resnest50"]) {
+      const model = build(name, 3);
+      const x = zeros([2, 3, 33, 33]);
+      for (const run of [() => model.forward(x), () => noGrad(() => model.forward(x))]) {
+        const before = liveTensors();
+        const outputs = Object.values(run());
+        expect(liveTensors() - before).toBe(4);
+        for (const each of outputs) each.dispose();
+      }
+      model.dispose();
+    }
+  });
+
   it.each([
     [4, [9, 12]],
     [8, [5, 6]],
