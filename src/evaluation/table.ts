@@ -1,4 +1,5 @@
 /** Evaluations as tables, for terminals and for Markdown: percent with one decimal. */
+import { basename } from "node:path";
 import { BEST_ON_THIS_SPLIT, type Evaluation } from "./evaluation.ts";
 
 export interface Table {
@@ -18,9 +19,9 @@ export function thresholdText(threshold: number): string {
   return String(Number(threshold.toFixed(4)));
 }
 
-/** The name of an evaluation in tables. */
+/** The name of an evaluation in tables: its label, its method, or the folder of its predictions. */
 export function titleOf(evaluation: Pick<Evaluation, "label" | "method" | "predictions">): string {
-  return evaluation.label ?? evaluation.method ?? evaluation.predictions ?? "predictions";
+  return evaluation.label ?? evaluation.method ?? basename(evaluation.predictions ?? "predictions");
 }
 
 /** One row an evaluation: figures, and how they were made. */
