@@ -1,4 +1,7 @@
-/** From the ids that stand in files (8, 10, 12 … in a subset of VOC) to the class indices 0…K−1 that everything is counted by. */
+/**
+ * From the ids that stand in files (8, 10, 12 … in a subset of VOC) to the class indices 0…K−1 that everything is
+ * counted by.
+ */
 import type { ClassTable } from "../data/types.ts";
 import { CsrmError, expected } from "../errors.ts";
 import { IGNORE, type LabelMap } from "./confusion.ts";

@@ -1,7 +1,8 @@
 /** Work on many items, a few at a time. */
 
 /**
- * Calls `work` on every item, at most `limit` calls at once. The first failure is thrown; no further item is begun after it.
+ * Calls `work` on every item, at most `limit` calls at once. The first failure is thrown; no further item is begun
+ * after it.
  * @param limit at least 1
  */
 export async function forEachConcurrently<T>(

@@ -1,4 +1,7 @@
-/** Counts of (true class, predicted class) pixels over any number of images: the one thing every metric is computed from. */
+/**
+ * Counts of (true class, predicted class) pixels over any number of images: the one thing every metric is computed
+ * from.
+ */
 import { CsrmError, expected } from "../errors.ts";
 
 /** The label that means "no ground truth here" in masks and "no decision here" in predictions. */
@@ -16,7 +19,10 @@ export class Confusion {
   readonly classCount: number;
   /** K×K pixel counts, row = true class. */
   readonly counts: Float64Array;
-  /** Per true class: pixels whose prediction is {@link IGNORE}. They are misses of that class and false positives of none. */
+  /**
+   * Per true class: pixels whose prediction is {@link IGNORE}. They are misses of that class and false positives of
+   * none.
+   */
   readonly undecided: Float64Array;
 
   /** @param classCount K, background included, 1–255 */

@@ -39,7 +39,8 @@ export interface EvaluateOptions extends Omit<EvaluationLabel, "predictions" | "
 
 /**
  * All figures of a set of predictions. Predictions of another size than their mask are resized (nearest) to it.
- * @throws CsrmError naming image or file: a missing prediction or mask, an id that the class table lacks, a mask of another size than its
+ * @throws CsrmError naming image or file: a missing prediction or mask, an id that the class table lacks, a mask of
+ *   another size than its
  *   image, a threshold given for label maps
  */
 export async function evaluatePredictions(options: EvaluateOptions): Promise<Evaluation> {

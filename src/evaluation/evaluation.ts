@@ -1,4 +1,7 @@
-/** The result of one evaluation: its figures and, beside them, everything that says how they were made. Keys are those of evaluate/*.json. */
+/**
+ * The result of one evaluation: its figures and, beside them, everything that says how they were made. Keys are those
+ * of evaluate/*.json.
+ */
 import type { ClassTable } from "../data/types.ts";
 import { CsrmError, expected, messageOf } from "../errors.ts";
 import { readTextSync } from "../files.ts";
@@ -93,7 +96,10 @@ export function thresholdsFor(threshold: number | "sweep"): readonly number[] {
   return threshold === "sweep" ? SWEEP_THRESHOLDS : [...SWEEP_THRESHOLDS, threshold];
 }
 
-/** Reads an evaluation from a JSON file. @throws CsrmError naming the file when it is missing, damaged or something else */
+/**
+ * Reads an evaluation from a JSON file. @throws CsrmError naming the file when it is missing, damaged or something
+ * else
+ */
 export function readEvaluation(file: string): Evaluation {
   let value: unknown;
   try {

@@ -1,4 +1,7 @@
-/** Activation maps at the image's own size from what `csrm predict` keeps: the very maps that its label maps are made from. */
+/**
+ * Activation maps at the image's own size from what `csrm predict` keeps: the very maps that its label maps are made
+ * from.
+ */
 import { fullCams } from "../inference/cam.ts";
 import { readPrediction } from "../inference/prediction-file.ts";
 import { fromTypedArray, noGrad, scope } from "../torch/index.ts";

@@ -18,7 +18,8 @@ export interface MaskReader {
    * The mask of one image as class indices 0…K−1, 255 = not annotated.
    * @param id the image's name in lists
    * @param size the image's size, when known: a mask of another size is an error
-   * @throws CsrmError naming the file when it is missing or damaged, has another size, or holds an id that the class table lacks
+   * @throws CsrmError naming the file when it is missing or damaged, has another size, or holds an id that the class
+   *   table lacks
    */
   read(id: string, size?: { width: number; height: number }): Promise<LabelMap>;
 }

@@ -1,4 +1,7 @@
-/** Intersection over union and its relatives, from a confusion matrix; defined as in the public PNOC evaluator (scripts/evaluate.py). */
+/**
+ * Intersection over union and its relatives, from a confusion matrix; defined as in the public PNOC evaluator
+ * (scripts/evaluate.py).
+ */
 import type { Confusion } from "./confusion.ts";
 
 /** Added to denominators, as the public evaluator does: a class that occurs nowhere gets an IoU of 0. */

@@ -60,7 +60,8 @@ export interface CamFile {
 }
 
 /**
- * Activation maps from an .npz with `keys` (dataset ids, 0 for the background first) and `cam` (a height×width map for every key but the first).
+ * Activation maps from an .npz with `keys` (dataset ids, 0 for the background first) and `cam` (a height×width map
+ * for every key but the first).
  * @throws CsrmError naming the file when it is missing or damaged
  */
 export async function readCams(file: string): Promise<CamFile> {

@@ -1,4 +1,7 @@
-/** Nearest-neighbour resizing of label maps, with the source index of OpenCV's INTER_NEAREST: floor(target · source size / target size). */
+/**
+ * Nearest-neighbour resizing of label maps, with the source index of OpenCV's INTER_NEAREST: floor(target · source
+ * size / target size).
+ */
 import { expected } from "../errors.ts";
 import type { LabelMap } from "./confusion.ts";
 

@@ -52,7 +52,10 @@ function bestText({ best, threshold_from }: Evaluation): string {
     : `${percent(best.miou)} at ${thresholdText(best.threshold)}`;
 }
 
-/** One row a class, one column of IoU an evaluation; all evaluations must be of the same classes. A class without pixels in the masks is marked. */
+/**
+ * One row a class, one column of IoU an evaluation; all evaluations must be of the same classes. A class without
+ * pixels in the masks is marked.
+ */
 export function perClassTable(evaluations: readonly Evaluation[]): Table {
   const names = evaluations[0]?.names ?? [];
   const titles = evaluations.map((e) => (e.split ? `${titleOf(e)}, ${e.split}` : titleOf(e)));

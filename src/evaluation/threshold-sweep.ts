@@ -1,6 +1,8 @@
 /**
- * Scores CAMs at many background thresholds in one pass over the pixels: a pixel's label at threshold t is its best foreground class where that
- * score exceeds t, else background; so one histogram over (true class, best class, number of thresholds exceeded) holds every confusion matrix.
+ * Scores CAMs at many background thresholds in one pass over the pixels: a pixel's label at threshold t is its best
+ * foreground class where that
+ * score exceeds t, else background; so one histogram over (true class, best class, number of thresholds exceeded)
+ * holds every confusion matrix.
  */
 import { CsrmError, expected } from "../errors.ts";
 import { Confusion, IGNORE, type LabelMap } from "./confusion.ts";
@@ -27,8 +29,10 @@ export interface SweepPoint extends Metrics {
 
 /**
  * Collects CAMs with their ground truth image by image.
- * As in the public evaluator the background is a constant plane below the maps in a float32 stack, and the first maximum wins: a score must exceed
- * the threshold, rounded to float32, and the earlier map wins ties. CAMs of another size are labelled first and then resized (nearest).
+ * As in the public evaluator the background is a constant plane below the maps in a float32 stack, and the first
+ * maximum wins: a score must exceed
+ * the threshold, rounded to float32, and the earlier map wins ties. CAMs of another size are labelled first and then
+ * resized (nearest).
  */
 export class ThresholdSweep {
   readonly classCount: number;
@@ -129,7 +133,10 @@ export function bestPoint<T extends { miou: number }>(points: readonly T[]): T {
   return rest.reduce((best, point) => (point.miou > best.miou ? point : best), first);
 }
 
-/** Thresholds whose false positives are nearest to 1.6 and 0.6 times those of the best point: on purpose too eager and too careful. */
+/**
+ * Thresholds whose false positives are nearest to 1.6 and 0.6 times those of the best point: on purpose too eager and
+ * too careful.
+ */
 export function overAndUnder(points: readonly SweepPoint[]): { over: number; under: number } {
   const target = bestPoint(points).fp;
   const nearest = (factor: number) => {

@@ -8,7 +8,10 @@ export function classColour(id: number): string {
   return `#${[...PALETTE.subarray(id * 3, id * 3 + 3)].map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/** From cold to hot through the rainbow, light in the middle, dark at both ends; spaced so that equal steps look about equal. */
+/**
+ * From cold to hot through the rainbow, light in the middle, dark at both ends; spaced so that equal steps look about
+ * equal.
+ */
 const ANCHORS = [
   [38, 24, 84],
   [52, 76, 190],

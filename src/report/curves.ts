@@ -91,7 +91,10 @@ export function thin(x: readonly number[], y: readonly number[]): { x: number[];
   return { x: indices.map((i) => x[i]!), y: indices.map((i) => y[i]!) };
 }
 
-/** What the axis shows: all of the smoothed line and 98 % of the raw values, so that one spike does not flatten the rest. */
+/**
+ * What the axis shows: all of the smoothed line and 98 % of the raw values, so that one spike does not flatten the
+ * rest.
+ */
 function rangeOf(values: readonly number[], smoothed: readonly number[]): [number, number] {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (fraction: number) => sorted[Math.round(fraction * (sorted.length - 1))]!;

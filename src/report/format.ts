@@ -16,7 +16,10 @@ export interface Markup {
 
 type Piece = Markup | string | number | null | false | undefined | readonly Piece[];
 
-/** A template for markup: values are escaped unless they are {@link Markup}; lists are joined; null, false and undefined vanish. */
+/**
+ * A template for markup: values are escaped unless they are {@link Markup}; lists are joined; null, false and
+ * undefined vanish.
+ */
 export function html(parts: TemplateStringsArray, ...values: readonly Piece[]): Markup {
   return { markup: parts.reduce((text, part, i) => text + textOf(values[i - 1]) + part) };
 }

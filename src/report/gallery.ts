@@ -1,4 +1,6 @@
-/** The grid image | activation map | pseudo-label | CRF | ground truth, as a section of the report and as one picture. */
+/**
+ * The grid image | activation map | pseudo-label | CRF | ground truth, as a section of the report and as one picture.
+ */
 import { decodeImage } from "../data/image.ts";
 import type { RgbImage } from "../data/types.ts";
 import type { LabelMap } from "../evaluation/confusion.ts";

@@ -23,7 +23,10 @@ export function stylesOf(evaluations: readonly Evaluation[]): Styles {
   return styles;
 }
 
-/** Cards with the mean IoU of every method, one card a split; from summary.json where nothing was evaluated in this folder. */
+/**
+ * Cards with the mean IoU of every method, one card a split; from summary.json where nothing was evaluated in this
+ * folder.
+ */
 export function keyNumbers({ evaluations, summary }: RunData): Markup | null {
   const styles = stylesOf(evaluations);
   const cards = bySplit(evaluations).map(
@@ -48,7 +51,10 @@ function keyRow(evaluation: Evaluation, list: readonly Evaluation[], style: stri
 <strong>${percent(miou)}</strong><i style="width:${(100 * miou).toFixed(1)}%"></i><small>${made.join(" · ")}</small></div>`;
 }
 
-/** Like is compared with like: the starting point with the same CRF and augmentation, else with the same CRF, else the first. */
+/**
+ * Like is compared with like: the starting point with the same CRF and augmentation, else with the same CRF, else the
+ * first.
+ */
 function startFor(evaluation: Evaluation, list: readonly Evaluation[]): Evaluation | null {
   if (isStart(evaluation.method)) return null;
   const starts = list.filter((other) => isStart(other.method));

@@ -1,4 +1,7 @@
-/** Reads metrics.jsonl: one JSON object a line, {"step", "time", "losses": {name: value}, …any numbers}, written while a stage runs. */
+/**
+ * Reads metrics.jsonl: one JSON object a line, {"step", "time", "losses": {name: value}, …any numbers}, written while
+ * a stage runs.
+ */
 import { CsrmError, messageOf } from "../errors.ts";
 import { readTextSync } from "../files.ts";
 
@@ -24,7 +27,8 @@ export interface MetricsLog {
 type Json = Record<string, unknown>;
 
 /**
- * Reads a log. The last line may be cut off, as a running or killed stage leaves it. Where steps repeat (a stage that was resumed from
+ * Reads a log. The last line may be cut off, as a running or killed stage leaves it. Where steps repeat (a stage that
+ * was resumed from
  * an earlier checkpoint) the later record counts.
  * @throws CsrmError naming file and line of any other line that is no JSON object with a "step"
  */

@@ -1,4 +1,7 @@
-/** Finds what pictures can be shown: per list of images the folders of photographs, activation maps, label maps and masks. */
+/**
+ * Finds what pictures can be shown: per list of images the folders of photographs, activation maps, label maps and
+ * masks.
+ */
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import type { ClassTable } from "../data/types.ts";
@@ -40,7 +43,10 @@ export function pictureSources(run: RunData): PictureSource[] {
   return named.length > 0 ? named : foundSources(run);
 }
 
-/** Up to `count` ids, evenly spaced over the sorted ids that have an image and every prediction: chosen by name, not by quality. */
+/**
+ * Up to `count` ids, evenly spaced over the sorted ids that have an image and every prediction: chosen by name, not
+ * by quality.
+ */
 export function chooseIds(source: PictureSource, count: number): string[] {
   const [first, ...others] = source.columns;
   if (!first) return [];
@@ -78,7 +84,10 @@ function sourceOf(run: RunData, split: string, list: readonly Evaluation[]): Pic
   };
 }
 
-/** One column of each sort; of starting points the activation maps alone, where there is more to show than starting points. */
+/**
+ * One column of each sort; of starting points the activation maps alone, where there is more to show than starting
+ * points.
+ */
 function worthShowing(list: readonly Evaluation[]): Evaluation[] {
   const sorts = oneOfEachSort(list);
   const onlyStarts = sorts.every(({ method }) => isStart(method));

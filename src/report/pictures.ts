@@ -7,7 +7,9 @@ import type { CamFile } from "../evaluation/predictions.ts";
 import { vocPalette } from "../formats/palette.ts";
 import { heatPalette } from "./colours.ts";
 
-/** Class colours are laid over part of the photograph's light, not mixed with it: many of them are too dark for that. */
+/**
+ * Class colours are laid over part of the photograph's light, not mixed with it: many of them are too dark for that.
+ */
 const CLASS_STRENGTH = 0.92;
 const CLASS_LIGHT = 0.4;
 const HEAT_ALPHA = 0.6;

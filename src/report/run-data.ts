@@ -106,7 +106,8 @@ export function bySplit(evaluations: readonly Evaluation[]): [string, Evaluation
 }
 
 /**
- * One evaluation of each sort (starting point or not, activation maps or labels, with CRF or without), so that pictures and bars stay few; of
+ * One evaluation of each sort (starting point or not, activation maps or labels, with CRF or without), so that
+ * pictures and bars stay few; of
  * several the one with test-time augmentation, else the first.
  */
 export function oneOfEachSort(list: readonly Evaluation[]): Evaluation[] {

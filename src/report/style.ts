@@ -1,4 +1,7 @@
-/** The look of a report: one style sheet, light and dark by the reader's setting, readable from a phone to a wide screen. */
+/**
+ * The look of a report: one style sheet, light and dark by the reader's setting, readable from a phone to a wide
+ * screen.
+ */
 
 export const STYLE = `
 :root { color-scheme: light dark;

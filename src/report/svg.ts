@@ -1,4 +1,7 @@
-/** The parts that charts are made of: elements, scales, ticks. Colours come from the page's style sheet through class names. */
+/**
+ * The parts that charts are made of: elements, scales, ticks. Colours come from the page's style sheet through class
+ * names.
+ */
 
 /** Text with the five characters that mean something to XML escaped. */
 export function escapeXml(text: string): string {
@@ -6,7 +9,10 @@ export function escapeXml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => names[character]!);
 }
 
-/** One element; numbers in attributes are cut to two decimals, undefined attributes left out. `content` is markup, not text. */
+/**
+ * One element; numbers in attributes are cut to two decimals, undefined attributes left out. `content` is markup, not
+ * text.
+ */
 export function element(
   name: string,
   attributes: Record<string, string | number | undefined>,

@@ -1,4 +1,7 @@
-/** `csrm evaluate`: mean IoU and its relatives of a folder of predictions, with everything that says how they were made. */
+/**
+ * `csrm evaluate`: mean IoU and its relatives of a folder of predictions, with everything that says how they were
+ * made.
+ */
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import type { Command } from "commander";
