@@ -3,15 +3,13 @@ import { join } from "node:path";
 import { expected } from "../errors.ts";
 import { writeFileAtomic } from "../files.ts";
 import { encodeIndexedPng } from "../formats/indexed-png.ts";
-import { safePoint } from "../interrupt.ts";
-import { readAhead, WriteBehind } from "../overlap.ts";
 import { type Progress, silentProgress } from "../progress.ts";
+import { isNewer, workThrough } from "../resumable.ts";
 import { openStamped, stampOf } from "../stamped-folder.ts";
-import { scope } from "../torch/index.ts";
 import { readPrediction } from "./prediction-file.ts";
 import type { Source } from "./predictor.ts";
 import { labelMapOf } from "./pseudo-labels.ts";
-import { CAMS, camFile, isNewer, LABELS, labelFile } from "./results.ts";
+import { CAMS, camFile, LABELS, labelFile } from "./results.ts";
 
 export interface LabelOptions {
   /** Folder of the predict stage; gets pseudo/<id>.png. */
@@ -50,22 +48,16 @@ export async function writeLabels(options: LabelOptions): Promise<LabelSummary> 
   if (threshold === null) throw expected("a background threshold", `label maps with source ${source}`, threshold);
   openStamped(dir, { ...stamp, threshold }, { fresh, note: progress.note });
 
-  const todo: string[] = [];
-  for (const id of ids) if (!(await isNewer(labelFile(out, id), camFile(out, id)))) todo.push(id);
-  const resumed = ids.length - todo.length;
-  using task = progress.task({ label: options.label ?? "labels", total: ids.length, initial: resumed, unit: "image" });
-  const writes = new WriteBehind();
-  try {
-    let done = resumed;
-    for await (const read of readAhead(todo, 4, (id) => readPrediction(camFile(out, id)))) {
-      await safePoint();
-      if ("error" in read) throw read.error;
-      const labels = scope(() => labelMapOf(read.value, { source, threshold }));
-      await writes.add(() => writeFileAtomic(labelFile(out, read.item), encodeIndexedPng(labels)));
-      task.update(++done);
-    }
-  } finally {
-    await writes.finish();
-  }
+  const resumed = await workThrough({
+    items: ids,
+    isDone: (id) => isNewer(labelFile(out, id), camFile(out, id)),
+    read: (id) => readPrediction(camFile(out, id)),
+    work(id, prediction) {
+      const labels = labelMapOf(prediction, { source, threshold });
+      return () => writeFileAtomic(labelFile(out, id), encodeIndexedPng(labels));
+    },
+    progress,
+    label: options.label ?? "labels",
+  });
   return { dir, ids: [...ids], resumed };
 }

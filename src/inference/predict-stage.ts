@@ -10,10 +10,9 @@ import type { ClassTable, Dataset, Sample } from "../data/types.ts";
 import { CsrmError, expected, messageOf } from "../errors.ts";
 import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { encodeIndexedPng } from "../formats/indexed-png.ts";
-import { safePoint } from "../interrupt.ts";
 import { openModel } from "../models/model-file.ts";
-import { readAhead, WriteBehind } from "../overlap.ts";
 import { type Progress, silentProgress } from "../progress.ts";
+import { workThrough } from "../resumable.ts";
 import { openStamped } from "../stamped-folder.ts";
 import { assertClasses, type PredictSettings, predictionStamp } from "./predict-settings.ts";
 import { readPrediction, writePrediction } from "./prediction-file.ts";
@@ -55,9 +54,6 @@ export interface PredictSummary {
   seconds: number;
 }
 
-/** Images decoded ahead of the network. */
-const AHEAD = 4;
-
 /**
  * Predicts all images; those done before with the same settings and tags stay as they are. Opens no mask.
  * @throws CsrmError for a network of other classes, results of other settings in `out`, a full disk and, where
@@ -70,36 +66,22 @@ export async function predictCams(options: PredictOptions): Promise<PredictSumma
   const started = performance.now();
   using predictor = await openPredictor(options);
   const wantedTags = (sample: Sample) => tagsFor(sample, settings, classes);
-  const todo: Sample[] = [];
-  for (const sample of samples) {
-    if (!(await isDone(sample, { out, settings, classes }))) todo.push(sample);
-  }
-  const resumed = samples.length - todo.length;
-  using task = progress.task({
-    label: options.label ?? "predict",
-    total: samples.length,
-    initial: resumed,
-    unit: "image",
-  });
   const skipped: Skipped[] = [];
-  const writes = new WriteBehind();
-  try {
-    let done = resumed;
-    for await (const read of readAhead(todo, AHEAD, (sample) => decodeImage(sample.image))) {
-      await safePoint();
-      const { id } = read.item;
-      if ("value" in read) {
-        const prediction = predictor.predictImage(read.value, wantedTags(read.item));
-        await writes.add(() => writeResults(out, id, { prediction, settings }));
-      } else {
-        if (strict || !isImageError(read.error)) throw read.error;
-        skipped.push({ id, reason: messageOf(read.error) });
-      }
-      task.update(++done, skipped.length > 0 ? { extras: { skipped: skipped.length } } : {});
-    }
-  } finally {
-    await writes.finish();
-  }
+  const resumed = await workThrough({
+    items: samples,
+    isDone: (sample) => isDone(sample, { out, settings, classes }),
+    read: (sample) => decodeImage(sample.image),
+    work(sample, image) {
+      const prediction = predictor.predictImage(image, wantedTags(sample));
+      return () => writeResults(out, sample.id, { prediction, settings });
+    },
+    onUnreadable({ id }, error) {
+      if (strict || !isImageError(error)) throw error;
+      skipped.push({ id, reason: messageOf(error) });
+    },
+    progress,
+    label: options.label ?? "predict",
+  });
   const missing = new Set(skipped.map(({ id }) => id));
   const kept = samples.filter(({ id }) => !missing.has(id));
   return {

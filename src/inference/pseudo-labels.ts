@@ -4,7 +4,7 @@
  */
 import { expected } from "../errors.ts";
 import type { LabelMap } from "../formats/indexed-png.ts";
-import { cat, F, fromTypedArray, full, type Tensor } from "../torch/index.ts";
+import { cat, F, fromTypedArray, full, scope, type Tensor } from "../torch/index.ts";
 import { fullCams } from "./cam.ts";
 import type { StoredPrediction } from "./prediction-file.ts";
 import type { Planes } from "./predictor.ts";
@@ -17,18 +17,18 @@ export type LabelRule = { source: "cam" | "mean"; threshold: number } | { source
  * @throws CsrmError when the prediction lacks what the source needs
  */
 export function labelMapOf(prediction: StoredPrediction, rule: LabelRule): LabelMap {
-  const { keys, image, covered, activations, probabilities } = prediction;
+  return scope(() => labelsOf(scoresOf(prediction, rule), prediction.keys));
+}
+
+/** [n + 1, H, W] */
+function scoresOf({ image, covered, activations, probabilities }: StoredPrediction, rule: LabelRule): Tensor {
   const segmentation = () => {
     if (probabilities === null) throw expected("probabilities", `label maps with source ${rule.source}`, "none");
     return tensorOf(probabilities);
   };
-  if (rule.source === "segmentation") return labelsOf(segmentation(), keys);
+  if (rule.source === "segmentation") return segmentation();
   const cams = fullCams(activations.map(tensorOf), image, covered);
-  const { threshold } = rule;
-  return labelsOf(
-    rule.source === "cam" ? camScores(cams, threshold) : meanScores(cams, segmentation(), threshold),
-    keys,
-  );
+  return rule.source === "cam" ? camScores(cams, rule.threshold) : meanScores(cams, segmentation(), rule.threshold);
 }
 
 function tensorOf({ data, planes, height, width }: Planes): Tensor {

@@ -1,0 +1,115 @@
+/** The dense CRF over a folder of finished label maps, one image after the other on all threads. */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { decodeImage } from "../data/image.ts";
+import { listImages } from "../data/image-files.ts";
+import { CsrmError, expected, messageOf } from "../errors.ts";
+import { readFileBytes, writeFileAtomic } from "../files.ts";
+import { decodeLabelPng, encodeIndexedPng } from "../formats/indexed-png.ts";
+import { type Progress, silentProgress } from "../progress.ts";
+import { isNewer, workThrough } from "../resumable.ts";
+import { openStamped, type Settings, stampOf } from "../stamped-folder.ts";
+import { type CrfSettings, refineLabels } from "./refine-labels.ts";
+
+export interface RefineOptions {
+  /** A folder of photographs, or those of a data set. */
+  images: string | { samples: readonly { id: string; image: string }[] };
+  /** Folder of label maps, <id>.png of ids 0…254, 255 = unknown. */
+  labels: string;
+  /** Gets <id>.png: indexed, VOC palette, the same ids. */
+  out: string;
+  /** Default: every label map in the folder. */
+  ids?: readonly string[];
+  params: CrfSettings;
+  /** Begin anew where there are results already, and keep those aside. */
+  fresh?: boolean;
+  progress?: Progress;
+  /** What the progress calls it (default "dCRF"). */
+  label?: string;
+}
+
+export interface RefineSummary {
+  /** Folder of the refined label maps. */
+  dir: string;
+  ids: string[];
+  /** How many had been done before. */
+  resumed: number;
+  seconds: number;
+}
+
+/**
+ * Refines label maps; those that were refined before with the same settings and have not changed since stay as they
+ * are.
+ * @throws CsrmError naming the file: a missing label map or photograph (before anything is refined), a damaged one,
+ *   different sizes; for results of other settings in `out`
+ */
+export async function refineCrf(options: RefineOptions): Promise<RefineSummary> {
+  const { labels, params, progress = silentProgress, fresh } = options;
+  const started = performance.now();
+  const dir = resolve(options.out);
+  if (dir === resolve(labels)) throw expected("another folder than that of the labels", "the refined labels", dir);
+  const labelFile = (id: string) => join(labels, `${id}.png`);
+  const ids = options.ids ?? labelIds(labels);
+  const missing = ids.find((id) => !existsSync(labelFile(id)));
+  if (missing !== undefined) throw new CsrmError(`no label map ${labelFile(missing)}`, { code: "data" });
+  const photographs = photographsOf(options.images, ids);
+  openStamped(dir, stamp(labels, params), { fresh, note: progress.note });
+
+  const resumed = await workThrough({
+    items: ids,
+    isDone: (id) => isNewer(join(dir, `${id}.png`), labelFile(id)),
+    async read(id) {
+      const [image, bytes] = await Promise.all([decodeImage(photographs.get(id)!), readFileBytes(labelFile(id))]);
+      return { image, map: decodeLabelPng(bytes, labelFile(id)) };
+    },
+    work(id, { image, map }) {
+      const refined = naming(`${labelFile(id)}, image ${photographs.get(id)}`, () => refineLabels(image, map, params));
+      return () => writeFileAtomic(join(dir, `${id}.png`), encodeIndexedPng(refined));
+    },
+    progress,
+    label: options.label ?? "dCRF",
+  });
+  return { dir, ids: [...ids], resumed, seconds: (performance.now() - started) / 1000 };
+}
+
+/**
+ * What decides over the results beside the label maps themselves, whose own settings are kept along where they are
+ * known.
+ */
+function stamp(labels: string, params: CrfSettings): Settings {
+  const { gt_prob, crf_scale, iterations, gaussian_sxy, gaussian_compat } = params;
+  const { bilateral_sxy, bilateral_srgb, bilateral_compat } = params;
+  const crf = { gt_prob, crf_scale, iterations, gaussian_sxy, gaussian_compat };
+  return { ...crf, bilateral_sxy, bilateral_srgb, bilateral_compat, labels: stampOf(labels) };
+}
+
+/** @throws CsrmError when the folder cannot be read or holds no PNG */
+function labelIds(labels: string): string[] {
+  const ids = [...listImages(labels).byId].flatMap(([id, file]) => (file.endsWith(".png") ? [id] : []));
+  if (ids.length === 0) throw expected("label maps (<id>.png)", labels, "none");
+  return ids;
+}
+
+function photographsOf(images: RefineOptions["images"], ids: readonly string[]): ReadonlyMap<string, string> {
+  const files =
+    typeof images === "string"
+      ? listImages(images).byId
+      : new Map(images.samples.map((sample) => [sample.id, sample.image]));
+  const missing = ids.filter((id) => !files.has(id));
+  if (missing.length > 0) {
+    const where = typeof images === "string" ? images : "the data set";
+    const others = missing.length > 1 ? `; ${missing.length} of ${ids.length} label maps have none` : "";
+    throw new CsrmError(`no image for label map ${missing[0]} in ${where}${others}`, { code: "data" });
+  }
+  return files;
+}
+
+/** Puts the files' names before the message of a failure. */
+function naming<Result>(files: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof CsrmError)) throw error;
+    throw new CsrmError(`${files}: ${messageOf(error)}`, { code: error.code, cause: error });
+  }
+}

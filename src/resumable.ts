@@ -1,0 +1,58 @@
+/** Work on many files, one result each, that can stop after any of them and goes on where it stopped. */
+import { stat } from "node:fs/promises";
+import { safePoint } from "./interrupt.ts";
+import { readAhead, WriteBehind } from "./overlap.ts";
+import type { Progress } from "./progress.ts";
+
+export interface ResumableWork<Item, Value> {
+  items: readonly Item[];
+  /** Whether an item's result is there already. */
+  isDone: (item: Item) => Promise<boolean>;
+  /** Reads what the work needs, some items ahead. */
+  read: (item: Item) => Promise<Value>;
+  /** The work itself, synchronous; returns how its result is written, which happens behind the next items' work. */
+  work: (item: Item, value: Value) => () => Promise<void>;
+  /** Told of an item that cannot be read, which is then left out; by default, or when it throws, the work ends. */
+  onUnreadable?: (item: Item, error: unknown) => void;
+  progress: Progress;
+  label: string;
+}
+
+/** Items read ahead of the work. */
+const AHEAD = 4;
+
+/**
+ * Works through all items that are not done.
+ * @returns how many were done before
+ * @throws what reading, working or writing throws; InterruptedError between two items
+ */
+export async function workThrough<Item, Value>(options: ResumableWork<Item, Value>): Promise<number> {
+  const { items, isDone, read, work, progress, label } = options;
+  const todo: Item[] = [];
+  for (const item of items) if (!(await isDone(item))) todo.push(item);
+  const resumed = items.length - todo.length;
+  using task = progress.task({ label, total: items.length, initial: resumed, unit: "image" });
+  const writes = new WriteBehind();
+  let done = resumed;
+  let skipped = 0;
+  try {
+    for await (const next of readAhead(todo, AHEAD, read)) {
+      await safePoint();
+      if ("value" in next) await writes.add(work(next.item, next.value));
+      else if (options.onUnreadable) {
+        options.onUnreadable(next.item, next.error);
+        skipped++;
+      } else throw next.error;
+      task.update(++done, skipped > 0 ? { extras: { skipped } } : {});
+    }
+  } finally {
+    await writes.finish();
+  }
+  return resumed;
+}
+
+/** Whether a file is there and no older than the one it was made from. */
+export async function isNewer(result: string, source: string): Promise<boolean> {
+  const [made, from] = await Promise.all([result, source].map((file) => stat(file).catch(() => null)));
+  return made != null && from != null && made.mtimeMs >= from.mtimeMs;
+}
