@@ -23,10 +23,11 @@ print(torch.__version__, run(x.add, ${CALLS}), run(x.add_, ${CALLS}))
 
 function python(): { version: string; add: number; inPlace: number } | null {
   try {
-    const options = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const;
-    const [version, add, inPlace] = execFileSync(process.env.PYTHON ?? "python3", ["-c", script], options)
-      .trim()
-      .split(" ");
+    const text = execFileSync(process.env.PYTHON ?? "python3", ["-c", script], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const [version, add, inPlace] = text.trim().split(" ");
     return { version: version!, add: Number(add), inPlace: Number(inPlace) };
   } catch {
     return null; // no python3, or one without torch

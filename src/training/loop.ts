@@ -17,6 +17,8 @@ export interface StepReport {
 /** One stage's work: what a step is, and what must be saved to repeat it. `B` is a batch. */
 export interface TrainingTask<B> {
   steps: number;
+  /** Images that could not be read and were replaced by others, with the reason. */
+  readonly skipped: ReadonlyMap<string, string>;
   next(): Promise<B>;
   /** One whole optimisation step; runs in a scope of its own. @param step counted from 0 */
   step(batch: B, step: number): StepReport;

@@ -44,12 +44,17 @@ export class PretrainTask implements TrainingTask<Batch> {
       seed: recipe.seed,
       workers: recipe.data.workers,
       shuffle: true,
+      onBadImage: "skip",
     });
     this.steps = pretrain.epochs * Math.max(1, Math.floor(dataset.samples.length / pretrain.batch));
     const rates = { lr: pretrain.lr, lr_scratch: pretrain.lr * pretrain.lr_head_multiplier, bias_lr_multiplier: 1 };
     const { momentum, weight_decay } = pretrain;
     const settings = { name: pretrain.optimizer, ...rates, momentum, nesterov: false, weight_decay };
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(model, settings, ["backbone."]));
+  }
+
+  get skipped(): ReadonlyMap<string, string> {
+    return this.#loader.skipped;
   }
 
   /** The probe, where the recipe has one; to be run once, before the first step. */
@@ -74,6 +79,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       seed: recipe.seed,
       workers: recipe.data.workers,
       shuffle: false,
+      onBadImage: "skip",
     });
     const features: Tensor[] = [];
     const tags: Tensor[] = [];

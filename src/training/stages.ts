@@ -18,6 +18,7 @@ import {
 import type { Progress, Task } from "../progress.ts";
 import type { Stage } from "../run-stage.ts";
 import { liveTensors, manualSeed, saveTensors, setThreads } from "../torch/index.ts";
+import { withoutInit } from "../torch/nn/index.ts";
 import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { type TrainingTask, trainingLoop } from "./loop.ts";
@@ -40,6 +41,8 @@ export interface StageResult {
   /** Of training, over all sessions. */
   seconds: number;
   steps: number;
+  /** Images that could not be read in this session; others took their places. */
+  skipped: string[];
   /** The trained network's file; there once finished. */
   model: string;
 }
@@ -74,7 +77,7 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   const student: CSRM = buildModel(info);
   loadStartClassifier(student, start);
   prepare(student, recipe.model, recipe.device);
-  const teacher = buildModel(info);
+  const teacher = withoutInit(() => buildModel(info));
   prepare(teacher, recipe.model, recipe.device);
   teacher.copyFrom(student);
   const task = new TrainTask({ student, teacher, info, dataset, recipe });
@@ -119,6 +122,7 @@ async function run<B>(
   let metrics: MetricsWriter | undefined;
   let bar: Task | undefined;
   let total = 0;
+  let told = 0;
   const { finished, seconds } = await trainingLoop(task, {
     checkpoints,
     checkpointEvery: recipe.checkpoints.every_steps,
@@ -134,10 +138,19 @@ async function run<B>(
     },
     onStep(done) {
       bar?.update(done, { extras: { loss: total.toFixed(3) } });
+      if (task.skipped.size === told) return;
+      for (const [file, reason] of [...task.skipped].slice(told)) progress.note(`skipped ${file}: ${reason}`);
+      told = task.skipped.size;
     },
   });
   bar?.finish();
-  return { finished, seconds, steps: task.steps, model: path.join(stage.path, "model.safetensors") };
+  return {
+    finished,
+    seconds,
+    steps: task.steps,
+    skipped: [...task.skipped.keys()],
+    model: path.join(stage.path, "model.safetensors"),
+  };
 }
 
 function assertTagged(dataset: Dataset): void {

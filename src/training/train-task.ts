@@ -45,7 +45,7 @@ export class TrainTask implements TrainingTask<Halves> {
     const { batch, data, schedule, seed } = recipe;
     this.#options = options;
     this.#tensors = batchTensors(dataset);
-    const common = { size: data.size, workers: data.workers, shuffle: true };
+    const common = { size: data.size, workers: data.workers, shuffle: true, onBadImage: "skip" as const };
     // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
     const plain = { ...recipe.transforms, flip: 0, scale: [1, 1] as const };
     this.#loaders = [
@@ -69,6 +69,10 @@ export class TrainTask implements TrainingTask<Halves> {
       device: recipe.device,
     });
     this.#rng = new Rng(seed, "classmix");
+  }
+
+  get skipped(): ReadonlyMap<string, string> {
+    return new Map(this.#loaders.flatMap((loader) => [...loader.skipped]));
   }
 
   next(): Promise<Halves> {
