@@ -102,7 +102,7 @@ function installSystemPackages({ packages, sudo, optional }) {
 
 function installNpmPackages({ reason }) {
   say(`npm packages are ${reason}: npm ci`);
-  run(["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"]);
+  run(["npm", "ci", "--include=dev", "--no-audit", "--no-fund", "--prefer-offline"]);
 }
 
 function buildNative() {
