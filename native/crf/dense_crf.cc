@@ -25,6 +25,7 @@ class Kernel {
 
   /// Copies a tile's vertices next to each other, where its pixels read each of them many times.
   void fetch(size_t tile, Row* scratch) const {
+    if (planes_.empty()) return;
     const int32_t* global = lattice_.globals(tile);
     const auto count = size_t(lattice_.local_count(tile));
     for (size_t g = 0; g < planes_.size(); g++)
