@@ -1,6 +1,15 @@
 /** Run folders: going on, refusing another recipe, beginning anew, one process at a time. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import os, { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
@@ -218,6 +227,13 @@ describe("a stage", () => {
     stage.metrics(null).append({ step: 1 });
     stage.metrics(null).append({ step: 1, loss: 2 });
     expect(readFileSync(stage.metricsFile, "utf8")).toBe('{"step":1,"loss":2}\n');
+  });
+
+  it.runIf(existsSync("/dev/full"))("names the file when the disk is full", () => {
+    const stage = open(freshOut()).stage("train");
+    const metrics = stage.metrics(null);
+    symlinkSync("/dev/full", stage.metricsFile);
+    expect(() => metrics.append({ step: 1 })).toThrow(`cannot write ${stage.metricsFile}: ENOSPC`);
   });
 
   it("writes the summary whole", () => {
