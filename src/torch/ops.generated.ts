@@ -163,6 +163,8 @@ export interface OperatorTable {
   "aten::zero_": (self: Tensor) => Tensor;
   "aten::zeros": (size: readonly number[], dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null) => Tensor;
   "aten::zeros_like": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, memory_format?: MemoryFormat | null) => Tensor;
+  "csrm::dense_crf": (images: Tensor, unary: Tensor, n_labels: Tensor, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
+  "csrm::dense_crf_labels": (images: Tensor, labels: Tensor, classes: Tensor, gt_prob: number, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
   "csrm::relu6": (self: Tensor) => Tensor;
 }
 
