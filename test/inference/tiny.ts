@@ -35,11 +35,18 @@ export function tinyNetwork(kind: ModelInfo["kind"], over: Partial<ModelInfo> = 
   return { model, info };
 }
 
-/** model.safetensors of such a network. */
-export function tinyModelFile(folder: string, kind: ModelInfo["kind"], over: Partial<ModelInfo> = {}): string {
-  const { model, info } = tinyNetwork(kind, over);
+const files = new Map<string, string>();
+
+/** model.safetensors of such a network; written once a test file, since filling the weights takes a while. */
+export function tinyModelFile(kind: ModelInfo["kind"]): string {
+  const known = files.get(kind);
+  if (known) return known;
+  const folder = mkdtempSync(join(tmpdir(), "csrm-test-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const { model, info } = tinyNetwork(kind);
   const file = join(folder, `${kind}.safetensors`);
   saveModel(file, model, info);
+  files.set(kind, file);
   return file;
 }
 
