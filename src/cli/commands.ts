@@ -25,6 +25,16 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/train.ts"),
   },
   {
+    name: "predict",
+    summary: "label maps of photographs with a trained network",
+    load: () => import("./commands/predict.ts"),
+  },
+  {
+    name: "refine",
+    summary: "refine label maps with a dense CRF",
+    load: () => import("./commands/refine.ts"),
+  },
+  {
     name: "evaluate",
     summary: "compare predictions with masks: mean IoU and more",
     load: () => import("./commands/evaluate.ts"),

@@ -82,6 +82,11 @@ export async function predictCams(options: PredictOptions): Promise<PredictSumma
     progress,
     label: options.label ?? "predict",
   });
+  if (skipped.length === samples.length) {
+    throw new CsrmError(`none of the ${samples.length} images could be read; the first: ${skipped[0]!.reason}`, {
+      code: "image",
+    });
+  }
   const missing = new Set(skipped.map(({ id }) => id));
   const kept = samples.filter(({ id }) => !missing.has(id));
   return {

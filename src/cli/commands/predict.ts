@@ -1,0 +1,209 @@
+/** `csrm predict`: label maps for new photographs with a trained network. */
+import { join, resolve } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { writeLabels } from "../../inference/label-stage.ts";
+import { augmentationText, type PredictSettings } from "../../inference/predict-settings.ts";
+import { predictCams, type Skipped } from "../../inference/predict-stage.ts";
+import type { Source } from "../../inference/predictor.ts";
+import type { InputSize } from "../../inference/resize.ts";
+import { LABELS, REFINED } from "../../inference/results.ts";
+import { modelInfo } from "../../models/model-file.ts";
+import { createProgress, duration, type Progress } from "../../progress.ts";
+import { refineCrf } from "../../refine/crf-stage.ts";
+import { cpuHasBf16, setThreads } from "../../torch/index.ts";
+import { numberIn, numbersIn } from "../arguments.ts";
+import { crfSettings, withCrfScale } from "../crf-options.ts";
+import { interruptible } from "../interruptible.ts";
+import { JSON_OPTION, print, printJson } from "../output.ts";
+import { writeOverlays } from "../overlays.ts";
+import { openPhotographs } from "../photographs.ts";
+
+export interface PredictCommandOptions {
+  model: string;
+  images: string;
+  out: string;
+  tags: string;
+  classes?: string;
+  ids?: string;
+  source?: Source;
+  threshold: number;
+  scales: number[];
+  flip: boolean;
+  size: InputSize;
+  crf?: boolean;
+  crfScale: number;
+  overlays?: boolean;
+  device: string;
+  precision: "auto" | "fp32" | "bf16";
+  strict?: boolean;
+  fresh?: boolean;
+  json?: boolean;
+}
+
+/** What --json prints. */
+export interface PredictResult {
+  out: string;
+  /** Photographs with a label map. */
+  images: number;
+  /** Of those, how many the network had seen before. */
+  resumed: number;
+  skipped: Skipped[];
+  predicted_tags: number;
+  source: Source;
+  /** Null where the source needs none. */
+  threshold: number | null;
+  tta: string;
+  /** Folder of the label maps, and of those that the dense CRF refined. */
+  labels: string;
+  refined: string | null;
+  overlays: string | null;
+  seconds: number;
+}
+
+const EXAMPLES = `
+Examples:
+  csrm predict --model runs/mine/train/model.safetensors --images photos --out masks --crf --overlays
+  csrm predict --model model.safetensors --images photos --tags tags.csv --out masks
+  csrm predict --model model.safetensors --images dog.jpg --tags all --scales 1 --no-flip --out masks
+
+Writes OUT/pseudo/<id>.png (indexed, VOC palette, the ids that the network was trained with), with --crf OUT/pseudo-crf/<id>.png,
+with --overlays OUT/overlays/<id>.jpg (of refined labels: overlays-crf), and OUT/cams/<id>.npz, the activation maps. The same
+command goes on where it stopped and takes in new photographs.`;
+
+export function register(program: Command): void {
+  const command = program
+    .command("predict")
+    .description("Makes label maps of photographs with a trained network.")
+    .requiredOption("--model <file>", "model.safetensors, e.g. of RUN/train")
+    .requiredOption("--images <path>", "folder of photographs, or one photograph")
+    .requiredOption("--out <dir>", "folder for the results")
+    .option(
+      "--tags <which>",
+      "which classes may be in a photograph: a tags.csv (photographs it does not name: predicted), predicted, or all",
+      "predicted",
+    )
+    .option(
+      "--classes <table>",
+      "the class table of the tags where it has more than the network's: voc, coco or a file",
+    )
+    .option("--ids <file>", "list of image ids, one a line (default: every photograph)")
+    .addOption(
+      new Option(
+        "--source <what>",
+        "what labels are made from (default: segmentation where the network has it)",
+      ).choices(["cam", "segmentation", "mean"]),
+    )
+    .option("--threshold <t>", "background threshold of sources cam and mean", numberIn({ least: 0, most: 1 }), 0.4)
+    .option(
+      "--scales <list>",
+      "factors of the size whose results are summed up",
+      numbersIn({ least: 0, open: true }),
+      [0.5, 1, 1.5, 2],
+    )
+    .option("--no-flip", "do not sum up the mirrored photograph as well")
+    .addOption(
+      new Option(
+        "--size <size>",
+        "what the network sees at scale 1: original, HEIGHTxWIDTH, or the longer side at most",
+      )
+        .argParser(sizeOf)
+        .default({ longest: 512 } satisfies InputSize, "512"),
+    )
+    .option("--crf", "also refine the label maps with a dense CRF (csrm refine crf has its parameters)");
+  withCrfScale(command)
+    .option("--overlays", "also write label colours over the photographs")
+    .option("--device <device>", "cpu, cuda or cuda:N", "cpu")
+    .addOption(
+      new Option("--precision <p>", "arithmetic of the network; auto: bf16 where the hardware has it")
+        .choices(["auto", "fp32", "bf16"])
+        .default("auto"),
+    )
+    .option("--strict", "stop at a photograph that cannot be read instead of skipping it")
+    .option("--fresh", "begin anew where there are results of other settings; those are kept beside it")
+    .option(...JSON_OPTION)
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: PredictCommandOptions) => {
+      const progress = createProgress();
+      const result = await interruptible(() => predict(options, progress), progress.note);
+      if (options.json) printJson(result);
+      else print(asText(result));
+    });
+}
+
+/** Predicts as the command's options say. */
+export async function predict(options: PredictCommandOptions, progress: Progress): Promise<PredictResult> {
+  const started = performance.now();
+  const { model, threshold, fresh, strict } = options;
+  const out = resolve(options.out);
+  const { kind, classes } = modelInfo(model);
+  const source = options.source ?? (kind === "csrm" ? "segmentation" : "cam");
+  const tagFile = options.tags === "predicted" || options.tags === "all" ? null : options.tags;
+  const where = { images: options.images, ids: options.ids ?? null, tags: tagFile, table: options.classes ?? null };
+  const dataset = await openPhotographs(where, classes);
+  for (const note of dataset.notes ?? []) progress.note(note);
+  const settings = settingsOf(options, source);
+  setThreads("auto");
+  const predicted = await predictCams({ model, dataset, out, settings, fresh, strict, progress });
+  const { ids, resumed, skipped, predicted_tags } = predicted;
+  const needed = source === "segmentation" ? null : threshold;
+  const { dir: labels } = await writeLabels({ out, ids, threshold: needed, fresh, progress });
+  const refined = options.crf ? join(out, REFINED) : null;
+  if (refined !== null) {
+    const params = crfSettings({ crfScale: options.crfScale });
+    await refineCrf({ images: dataset, labels, out: refined, ids, params, fresh, progress });
+  }
+  const overlays = options.overlays ? join(out, refined === null ? "overlays" : "overlays-crf") : null;
+  if (overlays !== null) {
+    const done = new Set(ids);
+    const samples = dataset.samples.filter(({ id }) => done.has(id));
+    await writeOverlays({ samples, labels: refined ?? join(out, LABELS), out: overlays, progress });
+  }
+  return {
+    out,
+    images: ids.length,
+    resumed,
+    skipped,
+    predicted_tags,
+    source,
+    threshold: needed,
+    tta: augmentationText(settings),
+    labels,
+    refined,
+    overlays,
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+function settingsOf(options: PredictCommandOptions, source: Source): PredictSettings {
+  const { scales, flip, size, device, precision, tags } = options;
+  const auto = device.startsWith("cuda") || cpuHasBf16() ? "bf16" : "fp32";
+  return {
+    scales,
+    flip,
+    source,
+    size,
+    device,
+    precision: precision === "auto" ? auto : precision,
+    tags: tags === "predicted" || tags === "all" ? tags : "known",
+  };
+}
+
+function sizeOf(text: string): InputSize {
+  if (text === "original") return text;
+  const sides = /^(\d+)(?:x(\d+))?$/.exec(text)?.slice(1, 3);
+  const [height, width] = sides?.map((side) => (side === undefined ? undefined : Number(side))) ?? [];
+  if (height === undefined || height < 32 || (width !== undefined && width < 32)) {
+    throw new InvalidArgumentError("Expected original, HEIGHTxWIDTH or a number of pixels, at least 32.");
+  }
+  return width === undefined ? { longest: height } : [height, width];
+}
+
+function asText(result: PredictResult): string {
+  const { images, skipped, labels, refined, overlays, seconds } = result;
+  const lines = [`${images} label maps in ${duration(seconds)}: ${labels}`];
+  if (refined !== null) lines.push(`refined: ${refined}`);
+  if (overlays !== null) lines.push(`overlays: ${overlays}`);
+  if (skipped.length > 0) lines.push(`skipped ${skipped.length} photographs:`);
+  for (const { reason } of skipped) lines.push(`  ${reason}`);
+  return lines.join("\n");
+}
