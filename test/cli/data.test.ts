@@ -104,3 +104,27 @@ describe("csrm data check", () => {
     expect(stdout).toBe("");
   });
 });
+
+describe("csrm data toy", () => {
+  it("makes the toy set once, and data check finds nothing wrong with it", async () => {
+    const out = join(root, "toy");
+    const args = ["data", "toy", "--out", out, "--train", "3", "--val", "2", "--size", "48"];
+    const first = await csrm(...args, "--json");
+    expect(first.code).toBe(0);
+    expect(JSON.parse(first.stdout)).toEqual({ out, made: true, train: 3, val: 2, size: 48, seed: 0 });
+    expect((await csrm(...args)).stdout).toBe(`${out} holds these scenes already\n`);
+    const masks = join(out, "SegmentationClass");
+    const check = await csrm("data", "check", "--root", out, "--layout", "toy", "--masks", masks, "--json");
+    expect(check.code).toBe(0);
+    expect(reportsOf(check.stdout)[0]).toMatchObject({ images: 5, unlabelled: 0, problems: 0, masks: { found: 5 } });
+  });
+
+  it("refuses a folder of something else and numbers that make no sense", async () => {
+    const other = await csrm("data", "toy", "--out", photos);
+    expect(other.code).toBe(1);
+    expect(other.stderr).toContain(photos);
+    const number = await csrm("data", "toy", "--out", join(root, "x"), "--train", "many");
+    expect(number.code).toBe(1);
+    expect(number.stderr).toContain("expected a whole number ≥ 1");
+  });
+});

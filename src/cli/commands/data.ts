@@ -4,13 +4,15 @@ import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { checkDataset, type DatasetReport } from "../../data/check.ts";
 import { type DatasetOptions, openDataset } from "../../data/dataset.ts";
+import { generateToy } from "../../data/toy/index.ts";
 import type { Dataset } from "../../data/types.ts";
 import { CsrmError, expected } from "../../errors.ts";
 import { createProgress } from "../../progress.ts";
+import { recipeSchema } from "../../training/config.ts";
 import { maskFolder, openRecipeData } from "../../training/recipe-data.ts";
 import { reportText } from "../check-report.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
-import { type RecipeOptions, recipeFrom, withRecipeOptions } from "../recipe-options.ts";
+import { type RecipeOptions, recipeFrom, wholeNumber, withRecipeOptions } from "../recipe-options.ts";
 
 interface CheckOptions extends RecipeOptions {
   root?: string;
@@ -23,6 +25,15 @@ interface CheckOptions extends RecipeOptions {
   json?: boolean;
 }
 
+interface ToyOptions {
+  out: string;
+  train: number;
+  val: number;
+  size: number;
+  seed: number;
+  json?: boolean;
+}
+
 /** A list of images and the folder of its masks, where it has one. */
 interface Part {
   dataset: Dataset;
@@ -31,6 +42,7 @@ interface Part {
 
 export function register(program: Command): void {
   const data = program.command("data").description("Makes the toy data set and checks data sets.");
+  registerToy(data);
   const check = data
     .command("check")
     .description(
@@ -49,6 +61,32 @@ export function register(program: Command): void {
     .option("--quick", "read only the headers of images")
     .option(...JSON_OPTION)
     .action(runCheck);
+}
+
+function registerToy(data: Command): void {
+  const defaults = recipeSchema.parse({}).data.toy;
+  data
+    .command("toy")
+    .description(
+      "Draws scenes of textured creatures in VOC layout, with tags and exact masks. The same options give the same\n" +
+        "pictures on every machine; a folder that holds them already is left as it is.",
+    )
+    .requiredOption("--out <dir>", "folder to be made")
+    .option("--train <n>", "training images", wholeNumber(1), defaults.train)
+    .option("--val <n>", "images held back for evaluation", wholeNumber(0), defaults.val)
+    .option("--size <pixels>", "height and width of a scene", wholeNumber(32), defaults.size)
+    .option("--seed <n>", "another seed, other scenes", wholeNumber(0), defaults.seed)
+    .option(...JSON_OPTION)
+    .action(runToy);
+}
+
+async function runToy({ out, train, val, size, seed, json }: ToyOptions): Promise<void> {
+  using task = createProgress().task({ label: "toy scenes", total: train + val, unit: "image" });
+  const onProgress = (done: number) => task.update(done);
+  const { made } = await generateToy({ out, seed, size, images: { train, val }, onProgress });
+  const root = resolve(out);
+  if (json) printJson({ out: root, made, train, val, size, seed });
+  else print(made ? `${train} + ${val} scenes in ${root}` : `${root} holds these scenes already`);
 }
 
 async function runCheck(options: CheckOptions): Promise<void> {

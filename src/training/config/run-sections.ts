@@ -65,9 +65,9 @@ export const data = section("images, tags and lists", {
   size: sizeInPixels().default([512, 512]).describe("height and width of training images"),
   workers: atLeast(1).default(2).describe("images decoded at the same time; results do not depend on it"),
   toy: section("the generated scenes of layout toy", {
-    train: atLeast(1).default(400).describe("training images"),
-    val: atLeast(1).default(100).describe("images held back for evaluation"),
-    size: atLeast(32).default(160).describe("height and width of a scene in pixels"),
+    train: atLeast(1).max(99_999).default(400).describe("training images"),
+    val: atLeast(0).max(99_999).default(100).describe("images held back for evaluation"),
+    size: atLeast(32).max(1024).default(160).describe("height and width of a scene in pixels"),
     seed: atLeast(0).max(0xffff_ffff).default(0).describe("seed of the scenes, apart from the recipe's own"),
   }),
   masks: z.string().min(1).default("SegmentationClass").describe("folder of masks under root; read by evaluation only"),
