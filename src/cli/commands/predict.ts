@@ -203,7 +203,7 @@ function asText(result: PredictResult): string {
   const lines = [`${images} label maps in ${duration(seconds)}: ${labels}`];
   if (refined !== null) lines.push(`refined: ${refined}`);
   if (overlays !== null) lines.push(`overlays: ${overlays}`);
-  if (skipped.length > 0) lines.push(`skipped ${skipped.length} photographs:`);
+  if (skipped.length > 0) lines.push(`skipped ${skipped.length} of ${images + skipped.length} photographs:`);
   for (const { reason } of skipped) lines.push(`  ${reason}`);
   return lines.join("\n");
 }

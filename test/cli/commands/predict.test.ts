@@ -94,7 +94,7 @@ describe("csrm predict", () => {
     const { code, stdout } = await csrm(...args, "--crf", "--overlays");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^2 label maps/);
-    expect(stdout).toContain(`skipped 1 photographs:\n  cannot decode the image ${join(images, "broken.jpg")}`);
+    expect(stdout).toContain(`skipped 1 of 3 photographs:\n  cannot decode the image ${join(images, "broken.jpg")}`);
     expect(existsSync(join(out, "pseudo/broken.png"))).toBe(false);
     expect(await csrm(...args, "--strict")).toMatchObject({ code: 1, stderr: expect.stringContaining("broken.jpg") });
     rmSync(join(images, "a.png"));

@@ -1,0 +1,58 @@
+/** Folders that remember the settings of their files. */
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { openStamped, stampOf } from "../src/stamped-folder.ts";
+
+let folder = "";
+beforeEach(() => {
+  const root = mkdtempSync(join(tmpdir(), "csrm-test-"));
+  folder = join(root, "results");
+  onTestFinished(() => rmSync(root, { recursive: true }));
+});
+
+describe("a stamped folder", () => {
+  it("is made with its settings and opens again with the same", () => {
+    expect(stampOf(folder)).toBe(null);
+    const settings = { scales: [0.5, 1], flip: true, threshold: null };
+    openStamped(folder, settings);
+    openStamped(folder, { ...settings });
+    expect(stampOf(folder)).toEqual(settings);
+  });
+
+  it("names every setting that differs, also those that only one side has", () => {
+    openStamped(folder, { scales: [0.5, 1], flip: true });
+    const reopen = () => openStamped(folder, { scales: [1], flip: true, size: "original" });
+    expect(reopen).toThrow('scales: [0.5,1] → [1]\n  size: nothing → "original"\nchoose another --out');
+  });
+
+  it("moves aside, never away, when told to begin anew", () => {
+    const notes: string[] = [];
+    for (const name of ["a", "b", "c"]) {
+      openStamped(folder, { name }, { fresh: true, note: (text) => notes.push(text) });
+      writeFileSync(join(folder, name), "");
+    }
+    expect(readdirSync(folder).sort()).toEqual(["c", "settings.json"]);
+    expect(existsSync(join(`${folder}.old`, "a"))).toBe(true);
+    expect(existsSync(join(`${folder}.old-2`, "b"))).toBe(true);
+    expect(notes).toEqual([`kept the old results as ${folder}.old`, `kept the old results as ${folder}.old-2`]);
+  });
+
+  it("is not made of a folder with other files, but of one with what an interrupted write left", () => {
+    openStamped(folder, {});
+    rmSync(join(folder, "settings.json"));
+    writeFileSync(join(folder, ".csrm-12-ab.tmp"), "");
+    openStamped(folder, {});
+    rmSync(join(folder, "settings.json"));
+    writeFileSync(join(folder, "mine.txt"), "");
+    expect(() => openStamped(folder, {})).toThrow("(mine.txt) but no settings.json");
+    expect(() => openStamped(folder, {}, { fresh: true })).toThrow("choose another --out");
+  });
+
+  it("with a damaged stamp is an error naming it", () => {
+    openStamped(folder, {});
+    writeFileSync(join(folder, "settings.json"), "{");
+    expect(() => openStamped(folder, {})).toThrow(join(folder, "settings.json"));
+  });
+});
