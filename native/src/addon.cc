@@ -1,11 +1,13 @@
 // Entry of the addon: the list of what JavaScript can call, and nothing else.
 #include <node_api.h>
 
+#include "allocator.h"
 #include "exports.h"
 
 namespace {
 
 napi_value init(napi_env env, napi_value exports) {
+  csrm::keep_freed_memory();
   for (const auto* list : {&csrm::dispatch_exports(), &csrm::tensor_exports(), &csrm::autograd_exports(), &csrm::runtime_exports()})
     for (const auto& [name, function] : *list) {
       napi_value value;

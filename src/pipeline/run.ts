@@ -7,6 +7,7 @@ import type { Progress } from "../progress.ts";
 import { buildReport } from "../report/build.ts";
 import type { Run } from "../run-folder.ts";
 import type { StageName } from "../run-stage.ts";
+import { setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
 import { pretrainStage, type StageOptions, type StageResult, trainedModel, trainStage } from "../training/stages.ts";
 import { evaluateAll } from "./evaluations.ts";
@@ -28,6 +29,7 @@ export type Done = Pick<StageResult, "seconds" | "steps" | "model">;
 /** Runs or goes on with a run. @throws InterruptedError when asked to stop; calling again goes on */
 export async function runPipeline(run: Run, progress: Progress): Promise<Summary> {
   const { recipe } = run;
+  setThreads(recipe.threads);
   const dataset = await openTrainingData(recipe, progress);
   const start = await pretrainOf(run, dataset, progress);
   const trained = await trainOf(run, dataset, { progress, start: start.model });

@@ -68,6 +68,8 @@ function load(): Native {
       code: "native",
     });
   }
+  // Threads that spin while they wait for the next operator starve everything else on a busy machine, image decoding first.
+  process.env.OMP_WAIT_POLICY ??= "passive";
   try {
     return createRequire(import.meta.url)(file) as Native;
   } catch (error) {
