@@ -5,11 +5,6 @@ import { runCommand } from "./program.ts";
 
 const debug = process.argv.includes("--debug") || process.env.CSRM_DEBUG === "1";
 
-// libtorch's threads wait for each other hundreds of times a step. OpenMP lets them wait busily unless told otherwise before it is loaded
-// (no command is loaded yet here), which makes a run several times slower as soon as another program wants a core: the toy-tiny recipe
-// took 21 to 54 s on two busy cores, and 5 to 8 s with passive waiting.
-process.env.OMP_WAIT_POLICY ??= "passive";
-
 function fail(error: unknown): void {
   const text = failureText(error, debug);
   if (text !== "") process.stderr.write(`${text}\n`);

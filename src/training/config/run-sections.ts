@@ -115,8 +115,12 @@ export const pretrain = section("the start: a plain CAM classifier", {
 });
 
 export const batch = section("images a step", {
-  labelled: atLeast(1).default(32).describe("images whose tags are used"),
-  unlabelled: atLeast(0).default(32).describe("images whose tags are not used"),
+  labelled: atLeast(1).default(32).describe("images, augmented, whose pseudo-labels teach the segmentation (L_s)"),
+  unlabelled: atLeast(0)
+    .default(32)
+    .describe(
+      "further images, not augmented, taught by the teacher's confident pixels (L_u); their tags are used as well",
+    ),
 });
 
 export const transforms = section("augmentation", {
