@@ -1,7 +1,6 @@
 #include "dense_crf.h"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "filter.h"
@@ -16,8 +15,10 @@ template <int D, class Row>
 class Kernel {
  public:
   /// `active`: whether the kernel has any weight; if not, every call does nothing.
-  Kernel(const Lattice<D>& lattice, size_t groups, bool active) : lattice_(lattice), planes_(active ? groups : 0) {
-    for (auto& plane : planes_) plane.resize(lattice);
+  Kernel(const Lattice<D>& lattice, std::vector<PlaneMemory>& memory, size_t groups, bool active) : lattice_(lattice) {
+    if (!active) return;
+    if (memory.size() < groups) memory.resize(groups);
+    for (size_t g = 0; g < groups; g++) planes_.emplace_back(memory[g], lattice);
   }
 
   /// Rows that a tile needs as scratch memory for each group.
@@ -62,7 +63,7 @@ class Kernel {
   }
 
  private:
-  Row* sums(Plane<Row>& plane, size_t tile) const { return plane.partial.data() + lattice_.local_begin(tile); }
+  Row* sums(const Plane<Row>& plane, size_t tile) const { return plane.partial + lattice_.local_begin(tile); }
 
   const Lattice<D>& lattice_;
   std::vector<Plane<Row>> planes_;
@@ -70,24 +71,32 @@ class Kernel {
 
 }  // namespace
 
-CrfEngine::CrfEngine(int height, int width, const CrfParams& params, ParallelFor parallel)
-    : tiling_(height, width), params_(params), parallel_(std::move(parallel)) {}
+void CrfEngine::configure(int height, int width, const CrfParams& params) {
+  if (!is_configured(height, width)) {
+    tiling_ = Tiling(height, width);
+    gaussian_built_ = false;
+  }
+  if (params.gaussian_sxy != params_.gaussian_sxy || params.gaussian_compat != params_.gaussian_compat) gaussian_built_ = false;
+  params_ = params;
+}
 
 /// Everything between two blurs (slice, softmax, next splat) is one sweep over the pixels, which so never leave the cache.
 template <class Row>
-void CrfEngine::mean_field(const CrfUnaries& unaries, const CrfOutput& output) {
+void CrfEngine::mean_field(const CrfUnaries& unaries, const CrfOutput& output, const ParallelFor& parallel) {
   constexpr int kWidth = sizeof(Row) / sizeof(float);
   const int channels = unaries.labels - 1;
   const auto groups = size_t((unaries.count * channels + kWidth - 1) / kWidth);
-  Kernel<2, Row> gaussian(gaussian_, groups, params_.iterations > 0 && params_.gaussian_compat > 0);
-  Kernel<5, Row> bilateral(bilateral_, groups, params_.iterations > 0 && params_.bilateral_compat > 0);
+  const bool filters = params_.iterations > 0;
+  Kernel<2, Row> gaussian(gaussian_, gaussian_memory_, groups, filters && params_.gaussian_compat > 0);
+  Kernel<5, Row> bilateral(bilateral_, bilateral_memory_, groups, filters && params_.bilateral_compat > 0);
   const Softmax softmax(unaries, output, tiling_);
 
   for (int64_t step = 0; step <= params_.iterations; step++) {
     const bool first = step == 0, last = step == params_.iterations;
     const LoopBody sweep = [&](int64_t begin, int64_t end) {
-      Buffer<Row> scratch;
-      Row* const scratch_gaussian = scratch.resize((gaussian.scratch_rows() + bilateral.scratch_rows()) * groups);
+      thread_local Memory scratch;
+      const size_t scratch_rows = (gaussian.scratch_rows() + bilateral.scratch_rows()) * groups;
+      Row* const scratch_gaussian = static_cast<Row*>(scratch.reserve(scratch_rows * sizeof(Row)));
       Row* const scratch_bilateral = scratch_gaussian + gaussian.scratch_rows() * groups;
       std::vector<F32x16> message(groups * kWidth);
       for (auto t = size_t(begin); t < size_t(end); t++) {
@@ -118,29 +127,29 @@ void CrfEngine::mean_field(const CrfUnaries& unaries, const CrfOutput& output) {
         }
       }
     };
-    parallel_(int64_t(tiling_.tiles.size()), 1, sweep);
+    parallel(int64_t(tiling_.tiles.size()), 1, sweep);
     if (last) break;
-    gaussian.blur(parallel_);
-    bilateral.blur(parallel_);
+    gaussian.blur(parallel);
+    bilateral.blur(parallel);
   }
 }
 
-void CrfEngine::run(const uint8_t* rgb, const CrfUnaries& unaries, const CrfOutput& output) {
+void CrfEngine::run(const uint8_t* rgb, const CrfUnaries& unaries, const CrfOutput& output, const ParallelFor& parallel) {
   const int channels = unaries.count * (unaries.labels - 1);
   const bool filters = params_.iterations > 0 && channels > 0;
   if (filters && params_.gaussian_compat > 0 && !gaussian_built_) {
-    gaussian_.build(tiling_, {params_.gaussian_sxy}, parallel_);
-    gaussian_.normalise(tiling_, params_.gaussian_compat, parallel_);
+    gaussian_.build(tiling_, {params_.gaussian_sxy}, parallel);
+    gaussian_.normalise(tiling_, params_.gaussian_compat, parallel);
     gaussian_built_ = true;
   }
   if (filters && params_.bilateral_compat > 0) {
-    bilateral_.build(tiling_, {params_.bilateral_sxy, rgb, params_.bilateral_srgb}, parallel_);
-    bilateral_.normalise(tiling_, params_.bilateral_compat, parallel_);
+    bilateral_.build(tiling_, {params_.bilateral_sxy, rgb, params_.bilateral_srgb}, parallel);
+    bilateral_.normalise(tiling_, params_.bilateral_compat, parallel);
   }
   // The narrowest rows that waste the least: a row of 16 floats is one cache line, of which each lookup pays a whole one.
-  if (channels <= 4) mean_field<F32x4>(unaries, output);
-  else if (channels <= 8 || (channels > 16 && channels <= 24)) mean_field<F32x8>(unaries, output);
-  else mean_field<F32x16>(unaries, output);
+  if (channels <= 4) mean_field<F32x4>(unaries, output, parallel);
+  else if (channels <= 8 || (channels > 16 && channels <= 24)) mean_field<F32x8>(unaries, output, parallel);
+  else mean_field<F32x16>(unaries, output, parallel);
 }
 
 }  // namespace csrm

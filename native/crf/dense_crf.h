@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "lattice.h"
 
@@ -30,24 +31,26 @@ struct CrfOutput {
   uint8_t* argmax = nullptr;  // [U, H, W]; the lowest label on ties
 };
 
-/// Runs images of one size. Its memory, and the Gaussian kernel's lattice, serve all images it is given.
+/// Memory and lattices for one image at a time. An engine that is used again saves making both anew: all of its memory,
+/// and the Gaussian kernel's lattice as long as size and kernel stay.
 class CrfEngine {
  public:
-  CrfEngine(int height, int width, const CrfParams& params, ParallelFor parallel);
+  void configure(int height, int width, const CrfParams& params);
+  bool is_configured(int height, int width) const { return tiling_.height == height && tiling_.width == width; }
 
   /// rgb: [H, W, 3]. Throws std::invalid_argument for kernels too narrow for the lattice's numbers.
-  void run(const uint8_t* rgb, const CrfUnaries& unaries, const CrfOutput& output);
+  void run(const uint8_t* rgb, const CrfUnaries& unaries, const CrfOutput& output, const ParallelFor& parallel);
 
  private:
   template <class Row>
-  void mean_field(const CrfUnaries& unaries, const CrfOutput& output);
+  void mean_field(const CrfUnaries& unaries, const CrfOutput& output, const ParallelFor& parallel);
 
-  Tiling tiling_;
-  CrfParams params_;
-  ParallelFor parallel_;
+  Tiling tiling_{0, 0};
+  CrfParams params_{};
   Lattice<2> gaussian_;
   Lattice<5> bilateral_;
   bool gaussian_built_ = false;
+  std::vector<PlaneMemory> gaussian_memory_, bilateral_memory_;
 };
 
 }  // namespace csrm

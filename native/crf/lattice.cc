@@ -130,7 +130,7 @@ void Lattice<D>::embed_tile(const Tiling& tiling, size_t index, const Features& 
 /// Numbers the vertices in the order in which the tiles meet them, which keeps neighbours near each other in memory.
 template <int D>
 void Lattice<D>::number_vertices() {
-  constexpr size_t kAhead = 16;
+  constexpr size_t kAhead = 32;
   const auto total = size_t(local_total());
   uint64_t* keys = keys_.resize(total + 1);
   int32_t* global = to_global_.resize(total);
@@ -163,7 +163,7 @@ void Lattice<D>::number_vertices() {
 
 template <int D>
 void Lattice<D>::find_neighbours(const Keys& keys, const ParallelFor& parallel) {
-  constexpr int64_t kAhead = 16;
+  constexpr int64_t kAhead = 64;
   const int64_t stride = vertices_ + 1;
   Pair* pairs = neighbours_.resize(size_t(stride * (D + 1)));
   parallel(stride * (D + 1), kRowGrain, [&](int64_t begin, int64_t end) { std::fill(pairs + begin, pairs + end, Pair{0, 0}); });
@@ -204,12 +204,11 @@ void Lattice<D>::build(const Tiling& tiling, const Features& features, const Par
 
 template <int D>
 void Lattice<D>::normalise(const Tiling& tiling, float compat, const ParallelFor& parallel) {
-  Plane<float> plane;
-  plane.resize(*this);
+  Plane<float> plane(ones_, *this);
   const auto tiles = int64_t(tiling.tiles.size());
   parallel(tiles, 1, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; t++) {
-      float* sums = plane.partial.data() + local_begin(size_t(t));
+      float* sums = plane.partial + local_begin(size_t(t));
       std::fill_n(sums, local_count(size_t(t)), 0.0f);
       const Pixel* pixel = pixels_.data() + tiling.tiles[size_t(t)].first_block * kLanes;
       for (int64_t i = 0; i < tiling.tiles[size_t(t)].blocks() * kLanes; i++)

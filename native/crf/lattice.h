@@ -18,6 +18,11 @@ struct Features {
   float srgb = 1;
 };
 
+/// Memory for the value rows, of whatever type, of one lattice.
+struct PlaneMemory {
+  Memory partial, values, next;
+};
+
 /// A lattice of D-dimensional features. Vertices are numbered from 1; row 0 of every value array is zero and stands for
 /// vertices that do not exist. A pixel names its D + 1 vertices by their number within its tile ("local").
 template <int D>
@@ -76,6 +81,7 @@ class Lattice {
   Buffer<Pair> neighbours_;
   Buffer<uint64_t> keys_;
   VertexTable table_;
+  PlaneMemory ones_;
 };
 
 extern template class Lattice<2>;

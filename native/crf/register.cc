@@ -1,45 +1,23 @@
-// The dense CRF as operators csrm::dense_crf and csrm::dense_crf_labels: checks tensors and spreads images over threads.
+// The dense CRF as operators csrm::dense_crf and csrm::dense_crf_labels: checks tensors and hands images to engines.
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
-#include <new>
-#include <stdexcept>
 #include <vector>
 
+#include "batch.h"
 #include "dense_crf.h"
-#include "team.h"
 
 namespace csrm {
 
 namespace {
 
-constexpr int64_t kMostPixels = int64_t(1) << 27;
 constexpr int64_t kMostUnaries = 1024;
 constexpr int kMostLabels = 256;  // labels of the result are bytes
 /// Differences of two energies must stay finite, and nothing sensible is larger.
 constexpr float kMostEnergy = 1e30f;
-
-struct Images {
-  const uint8_t* data;
-  int64_t count, height, width;
-
-  Images(const at::Tensor& images, const at::Tensor& per_image, const char* name) {
-    TORCH_CHECK(images.scalar_type() == at::kByte, "expected uint8 images, got ", images.scalar_type());
-    TORCH_CHECK(images.dim() == 4 && images.size(3) == 3, "expected images [B, H, W, 3], got ", images.sizes());
-    count = images.size(0), height = images.size(1), width = images.size(2);
-    TORCH_CHECK(height > 0 && width > 0, "expected images of at least one pixel, got ", height, " x ", width);
-    TORCH_CHECK(height <= kMostPixels / width, "expected at most ", kMostPixels, " pixels an image, got ", height, " x ", width);
-    const int64_t dims = per_image.dim();
-    TORCH_CHECK(dims >= 4 && per_image.size(0) == count && per_image.size(dims - 2) == height && per_image.size(dims - 1) == width,
-                "expected ", name, " of ", count, " images of ", height, " x ", width, ", got ", per_image.sizes());
-    data = images.data_ptr<uint8_t>();
-  }
-};
 
 CrfParams checked(double gaussian_sxy, double gaussian_compat, double bilateral_sxy, double bilateral_srgb,
                   double bilateral_compat, int64_t iterations) {
@@ -60,37 +38,11 @@ CrfParams checked(double gaussian_sxy, double gaussian_compat, double bilateral_
           iterations};
 }
 
-/// Runs body(engine, image) for all images: as many at once as there are threads, and what is left over one after the other,
-/// with all threads on each. Results do not depend on which of the two happens.
-template <class Body>
-void for_each_image(const Images& images, const CrfParams& params, const Body& body) {
-  Team team(at::in_parallel_region() ? 1 : at::get_num_threads());
-  const int64_t whole = images.count / team.size() * team.size();
-  const auto engine = [&](ParallelFor parallel) {
-    return CrfEngine(int(images.height), int(images.width), params, std::move(parallel));
-  };
-  try {
-    std::atomic<int64_t> next{0};
-    team.run(std::min<int64_t>(whole, team.size()), 1, [&](int64_t begin, int64_t end) {
-      for (; begin < end; begin++) {
-        CrfEngine own = engine([](int64_t n, int64_t, const LoopBody& loop) { loop(0, n); });
-        for (int64_t image; (image = next++) < whole;) body(own, image);
-      }
-    });
-    if (whole == images.count) return;
-    CrfEngine shared = engine([&](int64_t n, int64_t grain, const LoopBody& loop) { team.run(n, grain, loop); });
-    for (int64_t image = whole; image < images.count; image++) body(shared, image);
-  } catch (const std::invalid_argument& error) {
-    TORCH_CHECK(false, error.what());
-  } catch (const std::bad_alloc&) {
-    TORCH_CHECK(false, "not enough memory for the dense CRF of ", images.count, " images of ", images.height, " x ", images.width);
-  }
-}
-
 at::Tensor dense_crf(const at::Tensor& images_in, const at::Tensor& unary_in, const at::Tensor& n_labels,
                      double gaussian_sxy, double gaussian_compat, double bilateral_sxy, double bilateral_srgb,
                      double bilateral_compat, int64_t iterations) {
-  const CrfParams params = checked(gaussian_sxy, gaussian_compat, bilateral_sxy, bilateral_srgb, bilateral_compat, iterations);
+  const CrfParams params =
+      checked(gaussian_sxy, gaussian_compat, bilateral_sxy, bilateral_srgb, bilateral_compat, iterations);
   const at::Tensor image_bytes = images_in.contiguous(), unary = unary_in.contiguous(), counts = n_labels.contiguous();
   TORCH_CHECK(unary.scalar_type() == at::kFloat, "expected float32 unary, got ", unary.scalar_type());
   TORCH_CHECK(unary.dim() == 5, "expected unary [B, U, L, H, W], got ", unary.sizes());
@@ -107,11 +59,12 @@ at::Tensor dense_crf(const at::Tensor& images_in, const at::Tensor& unary_in, co
   if (q.numel() == 0) return q;
   const float* energies = unary.data_ptr<float>();
   float* result = q.data_ptr<float>();
-  for_each_image(images, params, [&](CrfEngine& engine, int64_t b) {
+  for_each_image(images, params, [&](CrfEngine& engine, int64_t b, const ParallelFor& parallel) {
     for (int64_t u = 0; u < unaries; u++) {
       const float* first = energies + (b * unaries + u) * labels * pixels;
-      const float* odd = std::find_if_not(first, first + count[b] * pixels, [](float e) { return std::fabs(e) <= kMostEnergy; });
-      TORCH_CHECK(odd == first + count[b] * pixels, "expected unary energies within +-", kMostEnergy, ", got ", *odd,
+      const float* end = first + count[b] * pixels;
+      const float* odd = std::find_if_not(first, end, [](float energy) { return std::fabs(energy) <= kMostEnergy; });
+      TORCH_CHECK(odd == end, "expected unary energies within +-", kMostEnergy, ", got ", *odd,
                   " in image ", b, ", unary ", u, ", label ", (odd - first) / pixels);
     }
     CrfUnaries in;
@@ -119,7 +72,7 @@ at::Tensor dense_crf(const at::Tensor& images_in, const at::Tensor& unary_in, co
     in.energies = energies + b * unaries * labels * pixels;
     CrfOutput out;
     out.q = result + b * unaries * labels * pixels;
-    engine.run(images.data + b * pixels * 3, in, out);
+    engine.run(images.data + b * pixels * 3, in, out, parallel);
   });
   return q;
 }
@@ -132,7 +85,8 @@ struct Classes {
   Classes(const int64_t* row, int64_t columns, int64_t image) {
     numbers.fill(-1);
     for (int64_t k = 0; k < columns && row[k] != -1; k++) {
-      TORCH_CHECK(row[k] >= 0 && row[k] < kMostLabels, "expected class ids in 0..", kMostLabels - 1, ", got ", row[k], " for image ", image);
+      TORCH_CHECK(row[k] >= 0 && row[k] < kMostLabels, "expected class ids in 0..", kMostLabels - 1, ", got ", row[k],
+                  " for image ", image);
       TORCH_CHECK(numbers[size_t(row[k])] < 0, "expected distinct class ids, got ", row[k], " twice for image ", image);
       numbers[size_t(row[k])] = int16_t(ids.size());
       ids.push_back(uint8_t(row[k]));
@@ -144,7 +98,8 @@ struct Classes {
 at::Tensor dense_crf_labels(const at::Tensor& images_in, const at::Tensor& labels_in, const at::Tensor& classes_in,
                             double gt_prob, double gaussian_sxy, double gaussian_compat, double bilateral_sxy,
                             double bilateral_srgb, double bilateral_compat, int64_t iterations) {
-  const CrfParams params = checked(gaussian_sxy, gaussian_compat, bilateral_sxy, bilateral_srgb, bilateral_compat, iterations);
+  const CrfParams params =
+      checked(gaussian_sxy, gaussian_compat, bilateral_sxy, bilateral_srgb, bilateral_compat, iterations);
   TORCH_CHECK(gt_prob > 0 && gt_prob < 1, "expected gt_prob between 0 and 1, got ", gt_prob);
   const at::Tensor image_bytes = images_in.contiguous(), labels = labels_in.contiguous(), classes = classes_in.contiguous();
   TORCH_CHECK(labels.scalar_type() == at::kByte, "expected uint8 labels, got ", labels.scalar_type());
@@ -160,12 +115,13 @@ at::Tensor dense_crf_labels(const at::Tensor& images_in, const at::Tensor& label
   const uint8_t* given = labels.data_ptr<uint8_t>();
   const int64_t* rows = classes.data_ptr<int64_t>();
   uint8_t* refined = result.data_ptr<uint8_t>();
-  for_each_image(images, params, [&](CrfEngine& engine, int64_t b) {
+  for_each_image(images, params, [&](CrfEngine& engine, int64_t b, const ParallelFor& parallel) {
     const Classes own(rows + b * columns, columns, b);
     std::vector<uint8_t> numbers(size_t(unaries * pixels));
     for (size_t i = 0; i < numbers.size(); i++) {
       const uint8_t id = given[size_t(b) * numbers.size() + i];
-      TORCH_CHECK(own.numbers[id] >= 0, "expected labels among the classes of image ", b, ", got ", int(id), " in labeling ", int64_t(i) / pixels);
+      TORCH_CHECK(own.numbers[id] >= 0, "expected labels among the classes of image ", b, ", got ", int(id),
+                  " in labeling ", int64_t(i) / pixels);
       numbers[i] = uint8_t(own.numbers[id]);
     }
     CrfUnaries in;
@@ -174,7 +130,7 @@ at::Tensor dense_crf_labels(const at::Tensor& images_in, const at::Tensor& label
     in.boost = in.labels > 1 ? -std::log(float((1 - gt_prob) / (in.labels - 1))) + std::log(float(gt_prob)) : 0.0f;
     CrfOutput out;
     out.argmax = refined + b * unaries * pixels;
-    engine.run(images.data + b * pixels * 3, in, out);
+    engine.run(images.data + b * pixels * 3, in, out, parallel);
     for (int64_t i = 0; i < unaries * pixels; i++) out.argmax[i] = own.ids[out.argmax[i]];
   });
   return result;
@@ -183,12 +139,13 @@ at::Tensor dense_crf_labels(const at::Tensor& images_in, const at::Tensor& label
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(csrm, m) {
-  // images [B, H, W, 3] uint8; unary [B, U, L, H, W] energies; n_labels [B], how many of the L take part. Returns Q like unary.
+  // images [B, H, W, 3] uint8; unary [B, U, L, H, W] energies; n_labels [B], how many of the L take part. Returns Q.
   m.def("dense_crf(Tensor images, Tensor unary, Tensor n_labels, float gaussian_sxy, float gaussian_compat, "
         "float bilateral_sxy, float bilateral_srgb, float bilateral_compat, int iterations) -> Tensor");
-  // labels [B, U, H, W] uint8 class ids; classes [B, K] the ids that take part, ended by -1. Returns labels of the same kind.
+  // labels [B, U, H, W] uint8 class ids; classes [B, K] the ids that take part, ended by -1. Returns refined labels.
   m.def("dense_crf_labels(Tensor images, Tensor labels, Tensor classes, float gt_prob, float gaussian_sxy, "
-        "float gaussian_compat, float bilateral_sxy, float bilateral_srgb, float bilateral_compat, int iterations) -> Tensor");
+        "float gaussian_compat, float bilateral_sxy, float bilateral_srgb, float bilateral_compat, int iterations) "
+        "-> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(csrm, CPU, m) {

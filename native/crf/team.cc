@@ -51,15 +51,20 @@ void Team::run(int64_t n, int64_t grain, const LoopBody& body) {
     chunk_ = std::max(grain, n / (int64_t(size()) * 4));
     next_ = 0;
     error_ = nullptr;
-    busy_ = int(workers_.size());
+    open_ = true;
     generation_++;
   }
   wake_.notify_all();
   take_chunks();
-  const auto all_done = [this] { return busy_ == 0; };
-  if (!spin(all_done)) {
+  // A worker that has not even woken up by now, on a busy machine, is not waited for.
+  const auto alone = [this] { return helping_ == 0; };
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    open_ = false;
+  }
+  if (!spin(alone)) {
     std::unique_lock<std::mutex> lock(mutex_);
-    finished_.wait(lock, all_done);
+    finished_.wait(lock, alone);
   }
   if (error_) std::rethrow_exception(error_);
 }
@@ -68,17 +73,18 @@ void Team::serve() {
   uint64_t seen = 0;
   const auto called = [&] { return stop_ || generation_ != seen; };
   while (true) {
-    if (!spin(called)) {
+    const bool awake = spin(called);
+    {
       std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, called);
+      if (!awake) wake_.wait(lock, called);
+      if (stop_) return;
+      seen = generation_;
+      if (!open_) continue;
+      helping_++;
     }
-    if (stop_) return;
-    seen = generation_;
     take_chunks();
-    if (--busy_ == 0) {
-      std::lock_guard<std::mutex> lock(mutex_);
-      finished_.notify_one();
-    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (--helping_ == 0) finished_.notify_one();
   }
 }
 

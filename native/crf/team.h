@@ -34,9 +34,10 @@ class Team {
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_, finished_;
-  std::atomic<uint64_t> generation_{0};
+  std::atomic<uint64_t> generation_{0};  // of loops
   std::atomic<bool> stop_{false};
-  std::atomic<int> busy_{0};
+  std::atomic<int> helping_{0};  // workers in the loop
+  bool open_ = false;            // whether workers may still join it
 
   const LoopBody* body_ = nullptr;
   int64_t size_ = 0, chunk_ = 1;

@@ -1,4 +1,5 @@
-// Hash tables from lattice keys to vertex numbers: a small one for a tile, a large one for the image. Key 0 marks a free slot.
+// Hash tables from lattice keys to vertex numbers: a small one for a tile, a large one for the image. Key 0 marks a free
+// slot.
 #pragma once
 
 #include <algorithm>
@@ -53,7 +54,8 @@ class VertexTable {
     shift_ = 64 - bits;
     mask_ = (size_t(1) << bits) - 1;
     Slot* slots = slots_.resize(mask_ + 1);
-    parallel(int64_t(1) << bits, kRowGrain, [&](int64_t begin, int64_t end) { std::fill(slots + begin, slots + end, Slot{0, 0}); });
+    parallel(int64_t(1) << bits, kRowGrain,
+             [&](int64_t begin, int64_t end) { std::fill(slots + begin, slots + end, Slot{0, 0}); });
   }
 
   void prefetch(uint64_t key) const { __builtin_prefetch(slots_.data() + slot_of(key, shift_)); }
