@@ -1,11 +1,10 @@
 /** Paper Eq. 13, L_m: InfoNCE between the student's reliable pixels, the teacher's class means and a bank of unreliable negatives. */
 
-import { cat, noGrad, op, rand, scope, stack, type Tensor, tensor, zeros } from "../torch/index.ts";
+import { cat, noGrad, rand, scope, stack, type Tensor, tensor, zeros } from "../torch/index.ts";
 import { type ContrastPixels, type ContrastRules, contrastMasks } from "./contrast-masks.ts";
 import { fullPrecision, unitRows } from "./functional.ts";
 import type { MemoryBank } from "./memory-bank.ts";
 
-const floorDivide = op("aten::floor_divide.Scalar");
 
 export interface ContrastiveOptions extends ContrastRules {
   /** P: queries drawn a class, with replacement. */
@@ -129,9 +128,8 @@ function drawPixels(
 
 /** @param x [B, D, h, w] @param positions [M], b·h·w + pixel @returns [M, D] */
 function pixelRows(x: Tensor, positions: Tensor): Tensor {
-  const pixels = x.shape[2]! * x.shape[3]!;
-  const image = floorDivide(positions, pixels) as Tensor;
-  return x.flatten(2, 3).index([image, null, positions.sub(image.mul(pixels))]);
+  // Not advanced indexing: its float32 gradient adds in parallel on CPUs, in another order each time, and no run could be repeated.
+  return x.permute([0, 2, 3, 1]).flatten(0, 2).indexSelect(0, positions); // [B·h·w, D] → [n, D]
 }
 
 /** Mean representation of each class over its mask: [A, D]. One image after the other, so that no second copy of x is needed. */

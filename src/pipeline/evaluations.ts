@@ -97,7 +97,8 @@ async function measure(row: Row & { predictions: string; threshold?: Chosen; crf
   const given = recipe.predict.threshold;
   const isCams = predictions === pass.out;
   const fixed = threshold ?? (given === "train" ? undefined : { threshold: given, from: "given" });
-  return evaluatePredictions({
+  // Awaited here: the progress bar must outlive the work.
+  return await evaluatePredictions({
     predictions,
     masks: maskFolder(recipe),
     images: path.dirname(pass.dataset.samples[0]!.image),

@@ -60,7 +60,6 @@ export interface OperatorTable {
   "aten::flatten.using_ints": (self: Tensor, start_dim?: number, end_dim?: number) => Tensor;
   "aten::flip": (self: Tensor, dims: readonly number[]) => Tensor;
   "aten::floor": (self: Tensor) => Tensor;
-  "aten::floor_divide.Scalar": (self: Tensor, other: number | boolean) => Tensor;
   "aten::full": (size: readonly number[], fill_value: number | boolean, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null) => Tensor;
   "aten::gather": (self: Tensor, dim: number, index: Tensor, sparse_grad?: boolean) => Tensor;
   "aten::ge.Scalar": (self: Tensor, other: number | boolean) => Tensor;

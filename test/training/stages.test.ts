@@ -1,0 +1,140 @@
+import { rmSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Dataset } from "../../src/data/types.ts";
+import { modelInfo, openModel } from "../../src/models/model-file.ts";
+import { silentProgress } from "../../src/progress.ts";
+import { Stage, type StageName } from "../../src/run-stage.ts";
+import { liveTensors, loadTensors, type Tensor } from "../../src/torch/index.ts";
+import { readCheckpoint } from "../../src/training/checkpoint.ts";
+import type { Recipe } from "../../src/training/config.ts";
+import { openRecipeData } from "../../src/training/recipe-data.ts";
+import { pretrainStage, type StageOptions, trainStage } from "../../src/training/stages.ts";
+import { temporaryFolder, tinyData, tinyRecipe } from "../helpers/tiny.ts";
+
+let root: string;
+let dataset: Dataset;
+let start: string;
+
+function stage(name: StageName, folder = temporaryFolder(name)): Stage {
+  return new Stage(name, folder);
+}
+
+function options(where: Stage, recipe: Recipe, stop: () => boolean = () => false): StageOptions {
+  return { stage: where, recipe, dataset, progress: silentProgress, stop };
+}
+
+/** Says stop after n steps. */
+function afterSteps(n: number): () => boolean {
+  let asked = 0;
+  return () => ++asked >= n;
+}
+
+function sameTensors(a: ReadonlyMap<string, Tensor>, b: ReadonlyMap<string, Tensor>): void {
+  expect([...a.keys()].sort()).toEqual([...b.keys()].sort());
+  for (const [name, tensor] of a) {
+    expect(
+      Buffer.from(tensor.toTypedArray().buffer).equals(Buffer.from(b.get(name)!.toTypedArray().buffer)),
+      name,
+    ).toBe(true);
+  }
+}
+
+beforeAll(async () => {
+  root = await tinyData();
+  // Masks are for evaluation only: everything below trains without any.
+  rmSync(path.join(root, "SegmentationClass"), { recursive: true });
+  const recipe = tinyRecipe(root);
+  dataset = await openRecipeData(recipe, recipe.data.lists.train);
+  start = (await pretrainStage(options(stage("pretrain"), recipe))).model;
+});
+
+describe("the training stages", () => {
+  it("train without masks and leave a network that says what it is", async () => {
+    const where = stage("train");
+    const result = await trainStage({ ...options(where, tinyRecipe(root)), start });
+    expect(result.finished).toBe(true);
+    const info = modelInfo(result.model);
+    expect(info.kind).toBe("csrm");
+    expect(info.classes.names).toEqual(dataset.classes.names);
+    const { model } = openModel(result.model);
+    const teacher = readCheckpoint(path.join(where.checkpoints, "last.safetensors"), "train").tensors.teacher!;
+    sameTensors(model.stateDict(), teacher);
+  });
+
+  it("go on after a stop bit by bit as if there had been none", async () => {
+    const recipe = tinyRecipe(root);
+    const straight = stage("train");
+    await trainStage({ ...options(straight, recipe), start });
+    const resumed = stage("train");
+    const first = await trainStage({ ...options(resumed, recipe, afterSteps(4)), start });
+    expect(first.finished).toBe(false);
+    await trainStage({ ...options(resumed, recipe), start });
+    const [a, b] = [straight, resumed].map((s) =>
+      readCheckpoint(path.join(s.checkpoints, "last.safetensors"), "train"),
+    );
+    expect(a!.step).toBe(b!.step);
+    for (const group of Object.keys(a!.tensors)) sameTensors(a!.tensors[group]!, b!.tensors[group]!);
+    expect({ ...a!.state, seconds: 0 }).toEqual({ ...b!.state, seconds: 0 });
+  });
+
+  it("do the same for the start classifier, its probe included", async () => {
+    const recipe = tinyRecipe(root, ["pretrain.epochs=2", "pretrain.probe.epochs=1"]);
+    const straight = await pretrainStage(options(stage("pretrain"), recipe));
+    const where = stage("pretrain");
+    await pretrainStage(options(where, recipe, afterSteps(2)));
+    const resumed = await pretrainStage(options(where, recipe));
+    sameTensors(loadTensors(straight.model).tensors, loadTensors(resumed.model).tensors);
+  });
+
+  it("stop with an error that names loss and step when a loss is not finite, and keep the last good checkpoint", async () => {
+    const where = stage("train");
+    const recipe = tinyRecipe(root, [
+      "optimizer.lr=1e30",
+      "optimizer.lr_scratch=1e30",
+      "optimizer.clip_norm=null",
+      "checkpoints.every_steps=1",
+    ]);
+    await expect(trainStage({ ...options(where, recipe), start })).rejects.toThrow(
+      /training stopped at step \d+: .*(NaN|Infinity).*lower learning rate/,
+    );
+    const last = readCheckpoint(path.join(where.checkpoints, "last.safetensors"), "train");
+    expect(last.step).toBeGreaterThan(0);
+  });
+
+  it("refuse a start of another architecture, an absent one, and images without any tag", async () => {
+    const other = tinyRecipe(root, ["model.backbone=resnet18"]);
+    await expect(trainStage({ ...options(stage("train"), other), start })).rejects.toThrow(
+      /expected backbone resnet18 .*mobilenet_v2.*another architecture/,
+    );
+    const absent = path.join(root, "absent.safetensors");
+    await expect(trainStage({ ...options(stage("train"), tinyRecipe(root)), start: absent })).rejects.toThrow(
+      /absent\.safetensors/,
+    );
+    const untagged = { ...dataset, samples: dataset.samples.map((sample) => ({ ...sample, tags: null })) };
+    await expect(pretrainStage({ ...options(stage("pretrain"), tinyRecipe(root)), dataset: untagged })).rejects.toThrow(
+      /none of the 12 images .* has a tag/,
+    );
+  });
+
+  it("hold the number of live tensors over 200 steps", async () => {
+    const counts: number[] = [];
+    const recipe = tinyRecipe(root, [
+      "data.size=[32, 32]",
+      "batch.labelled=1",
+      "batch.unlabelled=1",
+      "schedule.steps=200",
+      "schedule.warmup_steps=5",
+      "checkpoints.every_steps=1000",
+      "log.every_steps=1000",
+    ]);
+    const stop = () => {
+      counts.push(liveTensors());
+      return false;
+    };
+    await trainStage({ ...options(stage("train"), recipe, stop), start });
+    expect(counts).toHaveLength(200);
+    // A parameter's optimiser state appears with its first gradient; from then on nothing may be added.
+    expect(new Set(counts.slice(50)).size).toBe(1);
+  });
+});
