@@ -1,0 +1,99 @@
+import { execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { decodeLabelPng } from "../../src/formats/indexed-png.ts";
+import { temporaryFolder } from "../helpers/tiny.ts";
+
+const root = path.resolve(fileURLToPath(new URL(".", import.meta.url)), "../..");
+const main = path.join(root, "dist/cli/main.js");
+
+function run(file: string, ...args: string[]): string {
+  return execFileSync(process.execPath, [file, ...args], {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+const hash = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex");
+const json = (file: string) => JSON.parse(readFileSync(file, "utf8"));
+
+describe("npm run demo -- --tiny", () => {
+  const out = path.join(temporaryFolder("demo"), "run");
+
+  it("goes from nothing to masks, figures and a report", () => {
+    const text = run("scripts/demo.mjs", "--tiny", "--out", out);
+    expect(text).toMatch(/start\b.*\d+\.\d/);
+    expect(text).toContain(path.join(out, "report.html"));
+    const summary = json(path.join(out, "summary.json"));
+    for (const method of ["start", "csrm", "csrm_crf"]) {
+      expect(summary[method].miou).toBeGreaterThan(0);
+      expect(summary[method].miou).toBeLessThan(1);
+    }
+    expect(summary.seconds).toBeGreaterThan(0);
+    for (const file of [
+      "config.yaml",
+      "environment.json",
+      "report.html",
+      "train/metrics.jsonl",
+      "train/model.safetensors",
+    ]) {
+      expect(existsSync(path.join(out, file)), file).toBe(true);
+    }
+    const labels = readdirSync(path.join(out, "refine/csrm/val")).filter((name) => name.endsWith(".png"));
+    expect(labels).toHaveLength(6);
+    const map = decodeLabelPng(readFileSync(path.join(out, "refine/csrm/val", labels[0]!)), labels[0]!);
+    expect([map.width, map.height]).toEqual([64, 64]);
+    expect(Math.max(...map.data)).toBeLessThanOrEqual(7);
+  });
+
+  it("does nothing twice when called again", () => {
+    const before = ["pretrain/model.safetensors", "train/model.safetensors"].map((name) => hash(path.join(out, name)));
+    const lines = readFileSync(path.join(out, "train/metrics.jsonl"), "utf8");
+    run("scripts/demo.mjs", "--tiny", "--out", out);
+    expect(["pretrain/model.safetensors", "train/model.safetensors"].map((name) => hash(path.join(out, name)))).toEqual(
+      before,
+    );
+    expect(readFileSync(path.join(out, "train/metrics.jsonl"), "utf8")).toBe(lines);
+  });
+
+  it("refuses another recipe in the same folder, showing the difference", () => {
+    expect(() => run(main, "run", "toy-tiny", "--out", out, "--set", "schedule.steps=7")).toThrow(
+      /schedule\.steps: 6 → 7/,
+    );
+  });
+
+  it("ends bit by bit as without a break when killed in the middle of training", async () => {
+    const killed = path.join(temporaryFolder("killed"), "run");
+    const args = [main, "run", "toy-tiny", "--out", killed];
+    const child = spawn(process.execPath, args, { cwd: root, stdio: "ignore" });
+    const checkpoint = path.join(killed, "train/checkpoints/last.safetensors");
+    while (!existsSync(checkpoint)) {
+      if (child.exitCode !== null) throw new Error(`the run ended early with code ${child.exitCode}`);
+      await setTimeout(5);
+    }
+    child.kill("SIGKILL");
+    await new Promise((done) => child.once("close", done));
+    // Half of the six steps were done: a kill that came too late would prove nothing.
+    expect(existsSync(path.join(killed, "train/model.safetensors"))).toBe(false);
+    run(...(args as [string, ...string[]]));
+    for (const name of ["pretrain/model.safetensors", "train/model.safetensors"]) {
+      expect(hash(path.join(killed, name)), name).toBe(hash(path.join(out, name)));
+    }
+  });
+
+  it("trains, predicts and writes labels with the masks gone, and names the missing mask when it comes to measuring", () => {
+    const blind = path.join(temporaryFolder("blind"), "run");
+    run(main, "data", "toy", "--out", path.join(blind, "data"), "--train", "12", "--val", "6", "--size", "64");
+    rmSync(path.join(blind, "data/SegmentationClass"), { recursive: true });
+    const data = path.join(blind, "data");
+    expect(() => run(main, "run", "toy-tiny", "--out", path.join(blind, "out"), "--set", `data.root=${data}`)).toThrow(
+      /SegmentationClass/,
+    );
+    expect(existsSync(path.join(blind, "out/train/model.safetensors"))).toBe(true);
+  });
+});
