@@ -76,7 +76,8 @@ void CrfEngine::configure(int height, int width, const CrfParams& params) {
     tiling_ = Tiling(height, width);
     gaussian_built_ = false;
   }
-  if (params.gaussian_sxy != params_.gaussian_sxy || params.gaussian_compat != params_.gaussian_compat) gaussian_built_ = false;
+  gaussian_built_ = gaussian_built_ && params.gaussian_sxy == params_.gaussian_sxy &&
+                    params.gaussian_compat == params_.gaussian_compat;
   params_ = params;
 }
 

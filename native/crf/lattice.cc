@@ -29,17 +29,17 @@ struct Lattice<D>::Keys {
     }
     low[0] = 0;
     high[0] = sum_high;
-    double product = 1;
-    int64_t sum = 0;
+    int64_t product = 1, sum = 0;
     for (int i = 0; i < D; i++) {
       // A vertex is within D + 1 of the rounded point, which is within D + 1 of the pixel; neighbours are D + 1 further.
       const double first = std::floor(low[i]) - 3 * (D + 1), last = std::ceil(high[i]) + 3 * (D + 1);
-      if (!(last - first < 4e6) || product * (last - first + 1) > 9e18)
+      // Rounding needs coordinates below 2^22; all keys and the sums on the way to them must fit 63 bits.
+      if (!(last - first < 4e6) || double(product) * (last - first + 1) > 4e18)
         throw std::invalid_argument("expected sxy and srgb that are not tiny against the image's size and colours");
-      stride[i] = int64_t(product);
-      base -= int64_t(first) * stride[i];
-      sum += stride[i];
-      product = double(stride[i] * int64_t(last - first + 1));
+      stride[i] = product;
+      base -= int64_t(first) * product;
+      sum += product;
+      product *= int64_t(last - first) + 1;
     }
     for (int j = 0; j <= D; j++) step[j] = sum - (D + 1) * (j < D ? stride[j] : 0);
   }
@@ -166,7 +166,8 @@ void Lattice<D>::find_neighbours(const Keys& keys, const ParallelFor& parallel) 
   constexpr int64_t kAhead = 64;
   const int64_t stride = vertices_ + 1;
   Pair* pairs = neighbours_.resize(size_t(stride * (D + 1)));
-  parallel(stride * (D + 1), kRowGrain, [&](int64_t begin, int64_t end) { std::fill(pairs + begin, pairs + end, Pair{0, 0}); });
+  parallel(stride * (D + 1), kRowGrain,
+           [&](int64_t begin, int64_t end) { std::fill(pairs + begin, pairs + end, Pair{0, 0}); });
   parallel(vertices_, kRowGrain, [&](int64_t begin, int64_t end) {
     for (int axis = 0; axis <= D; axis++) {
       Pair* along = pairs + axis * stride;
