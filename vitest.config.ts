@@ -8,8 +8,9 @@ export default defineConfig({
     // libtorch's threads are tied to the process, and two cores gain nothing from more of them.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Some tests train; on a machine that does other things at the same time they take many times their seconds.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     env: { OMP_WAIT_POLICY: "passive" },
   },
 });
