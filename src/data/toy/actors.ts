@@ -1,6 +1,6 @@
 /** Who is in a scene and where: the cast by co-occurrence, and each object's pose, size and place. */
 import { Rng } from "../rng.ts";
-import { Canvas } from "./canvas.ts";
+import { Canvas, SUPERSAMPLE } from "./canvas.ts";
 import { CREATURES } from "./creatures.ts";
 import { Pen, type Placement } from "./pen.ts";
 
@@ -14,8 +14,8 @@ export interface Actor {
   box: readonly [number, number, number, number];
   /** Lowest point in pixels: objects lower in the picture stand nearer. */
   base: number;
-  /** Samples of a Canvas that it would cover if nothing hid it and the picture went on beyond its edges. */
-  samples: number;
+  /** Samples of a Canvas that it would cover if nothing hid it and the picture went on beyond its edges, and its marks would. */
+  samples: { all: number; marks: number };
 }
 
 /** How often the second object is the first one's usual companion. */
@@ -38,7 +38,7 @@ export function cast(scene: { seed: number; split: string; index: number }): num
 }
 
 /** Area of one object as a fraction of the picture, by the number of objects in it. */
-const AREAS: Record<number, readonly [number, number]> = { 1: [0.2, 0.42], 2: [0.12, 0.25], 3: [0.08, 0.17] };
+const AREAS: Record<number, readonly [number, number]> = { 1: [0.24, 0.5], 2: [0.15, 0.3], 3: [0.1, 0.18] };
 
 /** Side of the canvas on which an object's shape is measured, and pixels per object unit there. */
 const RULER = { side: 80, scale: 40 } as const;
@@ -61,10 +61,12 @@ export function measureActor(
   const [low, high] = AREAS[plan.count]!;
   const area = rng.range(low, high) * plan.size * plan.size;
   // A long thin object of the wanted area could be wider than the picture: it is then drawn smaller.
-  const limit = (plan.size * 1.02) / Math.max(shape.width, shape.height);
+  const limit = (plan.size * 1.15) / Math.max(shape.width, shape.height);
   const zoom = Math.min(Math.sqrt(area / shape.area), limit);
   const width = shape.width * zoom;
   const height = shape.height * zoom;
+  const gain = (zoom * SUPERSAMPLE) ** 2;
+  const samples = { all: shape.area * gain, marks: shape.marks * gain };
   let best: Actor | null = null;
   let least = Number.POSITIVE_INFINITY;
   for (let trial = 0; trial < 8; trial++) {
@@ -76,7 +78,7 @@ export function measureActor(
     least = clash;
     const at = [left - (shape.left - middle) * zoom, top - (shape.top - middle) * zoom] as const;
     const placement = { at, scale: RULER.scale * zoom, ...posture };
-    best = { label: plan.label, placement, pose, box, base: top + height, samples: 4 * shape.area * zoom * zoom };
+    best = { label: plan.label, placement, pose, box, base: top + height, samples };
   }
   return best!;
 }
@@ -92,7 +94,7 @@ export function drawActor(canvas: Canvas, actor: Actor, owner: number): void {
   creature.draw(new Pen(canvas, placement, { label: actor.label, owner }), new Rng(actor.pose));
 }
 
-/** An offset that keeps at most a tenth of the length outside the picture. */
+/** An offset that keeps at most a tenth of the length outside the picture, unless the object is longer than the picture. */
 function place(rng: Rng, length: number, size: number): number {
   const outside = 0.1 * length;
   return rng.range(-outside, Math.max(size - length + outside, -outside));
@@ -110,18 +112,27 @@ function overlap(a: Actor["box"], b: Actor["box"]): number {
   return width > 0 && height > 0 ? width * height : 0;
 }
 
+interface Extent {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+  area: number;
+  marks: number;
+}
+
 /** Bounding box and area of what was painted. */
-function extent(canvas: Canvas): { left: number; top: number; width: number; height: number; area: number } {
-  let [left, top, right, bottom, area] = [canvas.side, canvas.side, 0, 0, 0];
+function extent(canvas: Canvas): Extent {
+  const { all, marks } = canvas.countOwners();
+  let [left, top, right, bottom] = [canvas.side, canvas.side, 0, 0];
   for (let y = 0; y < canvas.side; y++) {
     for (let x = 0; x < canvas.side; x++) {
       if (canvas.owners[y * canvas.side + x] === 0) continue;
-      area++;
       left = Math.min(left, x);
       right = Math.max(right, x + 1);
       top = Math.min(top, y);
       bottom = Math.max(bottom, y + 1);
     }
   }
-  return { left, top, width: right - left, height: bottom - top, area };
+  return { left, top, width: right - left, height: bottom - top, area: all[1]!, marks: marks[1]! };
 }

@@ -42,11 +42,16 @@ export class Canvas {
     this.owners = new Uint8Array(samples);
   }
 
-  /** Number of samples whose owner is each of 0..255. */
-  countOwners(): Uint32Array {
-    const counts = new Uint32Array(256);
-    for (const owner of this.owners) counts[owner]! += 1;
-    return counts;
+  /** Number of samples by owner: those of every part, and those of marks. */
+  countOwners(): { all: Uint32Array; marks: Uint32Array } {
+    const all = new Uint32Array(256);
+    const marks = new Uint32Array(256);
+    for (let sample = 0; sample < this.owners.length; sample++) {
+      const owner = this.owners[sample]!;
+      all[owner]! += 1;
+      if (this.parts[sample] === PART.mark) marks[owner]! += 1;
+    }
+    return { all, marks };
   }
 
   /**

@@ -1,27 +1,13 @@
 /** Fish, bird and lizard: bodies strung along a bending spine; fins, beak, crest and frill tell them apart. */
 import type { Rng } from "../rng.ts";
+import { coat, drawEye, spine } from "./anatomy.ts";
 import { PART } from "./canvas.ts";
 import { type Pen, type Point, polar, type Shader } from "./pen.ts";
-import { drawEye } from "./quadrupeds.ts";
 import { darker, plain, scales, stripes } from "./textures.ts";
-
-/** Points along a curve that starts at `from` in direction `angle` and turns by `bend` a step. */
-function spine(from: Point, course: { angle: number; bend: number; step: number; count: number }): Point[] {
-  const joints: Point[] = [from];
-  for (let i = 0, angle = course.angle; i < course.count; i++, angle += course.bend) {
-    joints.push(polar(joints[i]!, angle, course.step));
-  }
-  return joints;
-}
-
-/** The coats that all three of them wear. */
-function coat(rng: Rng): Shader {
-  return rng.next() < 0.5 ? scales(rng) : stripes(rng);
-}
 
 /** Yellow fins with blue edges and a big eye. */
 export function drawFish(pen: Pen, rng: Rng): void {
-  const skin = coat(rng);
+  const skin = coat(rng, stripes, scales);
   const yellow = plain(rng, [250, 214, 50], 0.1);
   const blue = plain(rng, [66, 88, 214], 0.1);
   const bend = rng.range(-0.3, 0.3);
@@ -53,12 +39,12 @@ export function drawFish(pen: Pen, rng: Rng): void {
     yellow,
     PART.mark,
   );
-  drawEye(pen, polar(joints[0]!, -0.9, 0.045), 0.04, [250, 250, 240]);
+  drawEye(pen, polar(joints[0]!, -0.9, 0.045), { radius: 0.04, iris: [250, 250, 240] });
 }
 
 /** A small head with a red crest and a yellow beak, thin orange legs. */
 export function drawBird(pen: Pen, rng: Rng): void {
-  const feathers = coat(rng);
+  const feathers = coat(rng, scales, stripes);
   const wing = darker(feathers, 0.8);
   const red = plain(rng, [224, 44, 60], 0.08);
   const beak = plain(rng, [252, 184, 40], 0.06);
@@ -93,7 +79,7 @@ export function drawBird(pen: Pen, rng: Rng): void {
     beak,
     PART.mark,
   );
-  drawEye(pen, polar(neck, gaze - 0.7, 0.05), 0.026, [250, 250, 240]);
+  drawEye(pen, polar(neck, gaze - 0.7, 0.05), { radius: 0.026, iris: [250, 250, 240] });
 }
 
 function drawWing(pen: Pen, wing: { root: Point; angle: number; reach: number }, shader: Shader): void {
@@ -105,7 +91,7 @@ function drawWing(pen: Pen, wing: { root: Point; angle: number; reach: number },
 
 /** A long bending body with sprawled legs; a magenta frill round the head and a yellow eye. */
 export function drawLizard(pen: Pen, rng: Rng): void {
-  const skin = coat(rng);
+  const skin = coat(rng, scales, stripes);
   const dark = darker(skin, 0.8);
   const frill = plain(rng, [206, 52, 170], 0.14);
   const lime = plain(rng, [176, 214, 70], 0.1);
@@ -139,5 +125,5 @@ export function drawLizard(pen: Pen, rng: Rng): void {
   }
   pen.polygon([...ruff, polar(nape, gaze, 0.06)], frill, PART.mark);
   pen.capsule({ from: nape, to: polar(head, gaze, 0.09), radii: [0.085, 0.05] }, lime, PART.mark);
-  drawEye(pen, polar(head, gaze - 0.9, 0.035), 0.026, [255, 206, 40]);
+  drawEye(pen, polar(head, gaze - 0.9, 0.035), { radius: 0.026, iris: [255, 206, 40] });
 }

@@ -1,5 +1,6 @@
 /** Cow, dog and cat: one four-legged body plan with jointed legs and neck; heads and tails tell them apart. */
 import type { Rng } from "../rng.ts";
+import { coat, drawEye } from "./anatomy.ts";
 import { PART } from "./canvas.ts";
 import { type Pen, type Point, polar, type Shader } from "./pen.ts";
 import { darker, hide, plain, stripes } from "./textures.ts";
@@ -15,11 +16,6 @@ interface Build {
   skin: Shader;
   girth: number;
   neckLength: number;
-}
-
-/** The coats that all three of them wear. */
-function coat(rng: Rng): Shader {
-  return rng.next() < 0.5 ? hide(rng) : stripes(rng);
 }
 
 function drawTrunk(pen: Pen, rng: Rng, build: Build): Trunk {
@@ -50,7 +46,7 @@ function drawTrunk(pen: Pen, rng: Rng, build: Build): Trunk {
 
 /** A dark head with a pink muzzle and ivory horns. */
 export function drawCow(pen: Pen, rng: Rng): void {
-  const trunk = drawTrunk(pen, rng, { skin: coat(rng), girth: rng.range(0.16, 0.2), neckLength: 0.26 });
+  const trunk = drawTrunk(pen, rng, { skin: coat(rng, hide, stripes), girth: rng.range(0.16, 0.2), neckLength: 0.26 });
   const face = plain(rng, [92, 52, 44]);
   const ivory = plain(rng, [244, 232, 190], 0.05);
   const pink = plain(rng, [236, 138, 150], 0.06);
@@ -64,12 +60,12 @@ export function drawCow(pen: Pen, rng: Rng): void {
   const nose = polar(head, gaze + 0.35, 0.15);
   pen.capsule({ from: head, to: nose, radii: [0.105, 0.075] }, face, PART.mark);
   pen.ellipse({ at: polar(nose, gaze + 0.35, 0.035), radii: [0.062, 0.078], turn: gaze + 0.35 }, pink, PART.mark);
-  drawEye(pen, polar(head, gaze - 0.7, 0.055), 0.024, [250, 246, 236]);
+  drawEye(pen, polar(head, gaze - 0.7, 0.055), { radius: 0.024, iris: [250, 246, 236] });
 }
 
 /** A white head with black floppy ears, a red collar and a thin wagging tail. */
 export function drawDog(pen: Pen, rng: Rng): void {
-  const trunk = drawTrunk(pen, rng, { skin: coat(rng), girth: rng.range(0.15, 0.18), neckLength: 0.25 });
+  const trunk = drawTrunk(pen, rng, { skin: coat(rng, hide, stripes), girth: rng.range(0.15, 0.18), neckLength: 0.25 });
   const white = plain(rng, [240, 238, 232], 0.06);
   const black = plain(rng, [38, 36, 44], 0.2);
   const red = plain(rng, [214, 40, 52], 0.06);
@@ -88,12 +84,12 @@ export function drawDog(pen: Pen, rng: Rng): void {
   pen.ellipse({ at: polar(nose, gaze, 0.04), radii: [0.03, 0.028] }, black, PART.mark);
   const ear = polar(head, gaze - 2.1, 0.07);
   pen.capsule({ from: ear, to: polar(ear, gaze + rng.range(1.5, 2.3), 0.12), radii: [0.035, 0.055] }, black, PART.mark);
-  drawEye(pen, polar(head, gaze - 0.75, 0.06), 0.022, [60, 120, 200]);
+  drawEye(pen, polar(head, gaze - 0.75, 0.06), { radius: 0.022, iris: [60, 120, 200] });
 }
 
 /** A round pale face with green eyes and black-rimmed ears, a ringed tail. */
 export function drawCat(pen: Pen, rng: Rng): void {
-  const skin = coat(rng);
+  const skin = coat(rng, stripes, hide);
   const trunk = drawTrunk(pen, rng, { skin, girth: rng.range(0.15, 0.18), neckLength: 0.2 });
   const pale = plain(rng, [250, 232, 204], 0.06);
   const black = plain(rng, [44, 34, 36], 0.2);
@@ -111,13 +107,7 @@ export function drawCat(pen: Pen, rng: Rng): void {
   pen.ellipse({ at: head, radii: [0.145, 0.13], turn: gaze }, pale, PART.mark);
   const brow = plain(rng, [214, 128, 50]);
   pen.ellipse({ at: polar(head, gaze - 1.45, 0.075), radii: [0.09, 0.045], turn: gaze }, brow, PART.mark);
-  drawEye(pen, polar(head, gaze - 0.5, 0.075), 0.03, [70, 190, 70]);
-  drawEye(pen, polar(head, gaze - 2.4, 0.06), 0.03, [70, 190, 70]);
+  drawEye(pen, polar(head, gaze - 0.5, 0.075), { radius: 0.03, iris: [70, 190, 70] });
+  drawEye(pen, polar(head, gaze - 2.4, 0.06), { radius: 0.03, iris: [70, 190, 70] });
   pen.ellipse({ at: polar(head, gaze + 0.55, 0.06), radii: [0.035, 0.025] }, plain(rng, [206, 96, 106]), PART.mark);
-}
-
-/** An eye: an iris of the given colour with a dark pupil. */
-export function drawEye(pen: Pen, at: Point, radius: number, iris: readonly [number, number, number]): void {
-  pen.ellipse({ at, radii: [radius, radius] }, (_u, _v, out) => out.set(iris), PART.mark);
-  pen.ellipse({ at, radii: [radius * 0.5, radius * 0.5] }, (_u, _v, out) => out.set([18, 16, 20]), PART.mark);
 }

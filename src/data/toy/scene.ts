@@ -28,12 +28,12 @@ export interface Scene extends Picture {
   objects: number;
 }
 
-/** How often a scene is drawn anew before the objects that cannot be seen well enough are left out. */
-const ATTEMPTS = 6;
+/** How often a scene is drawn anew before an object is left out because some cannot be seen well enough. */
+const ATTEMPTS = 8;
 /** How often a picture is taken where its first class is at home; else anywhere. */
-const HOME = 0.5;
-/** An object shows at least this fraction of itself. */
-const MIN_VISIBLE = 0.5;
+const HOME = 0.4;
+/** An object shows at least these fractions of itself and of its marks, without which nobody could name it. */
+const MIN_VISIBLE = { all: 0.5, marks: 0.3 } as const;
 
 /** Draws the picture with the given name. */
 export function renderScene(options: SceneOptions): Scene {
@@ -41,8 +41,8 @@ export function renderScene(options: SceneOptions): Scene {
   const classes = cast(options);
   for (let attempt = 0; ; attempt++) {
     const rng = new Rng("toy", seed, split, index, attempt);
-    // Each failed round but the last ones tries the same cast; then the cast shrinks, down to one object, which always shows.
-    const kept = classes.slice(0, Math.max(1, classes.length - Math.max(0, attempt - ATTEMPTS + 1)));
+    // A cast that will not fit loses its last member; a single object soon shows well, since nothing but a post can hide it.
+    const kept = classes.slice(0, Math.max(1, classes.length - Math.floor(attempt / ATTEMPTS)));
     const scene = compose(rng, kept, size);
     if (scene) return scene;
   }
@@ -54,19 +54,23 @@ function compose(rng: Rng, classes: readonly number[], size: number): Scene | nu
   const horizon = paintBackground(canvas, biome, rng);
   const ground = { canvas, horizon };
   for (let i = rng.int(4); i >= 0; i--) drawTrifle(ground, rng);
-  for (let i = rng.int(3) + 1; i >= 0; i--) drawDecoy(ground, rng, rng.range(0.4, 0.7));
+  for (let i = rng.int(3); i >= 0; i--) drawDecoy(ground, rng, rng.range(0.36, 0.64));
   const actors: Actor[] = [];
   for (const label of classes)
     actors.push(measureActor(rng, { label, count: classes.length, size, horizon, others: actors }));
   actors.sort((a, b) => a.base - b.base);
   for (const [position, actor] of actors.entries()) drawActor(canvas, actor, position + 1);
   if (rng.next() < 0.4) drawOccluder(canvas, rng);
-  const counts = canvas.countOwners();
-  const seen = actors.every((actor, position) => counts[position + 1]! >= MIN_VISIBLE * actor.samples);
-  if (!seen && classes.length > 1) return null;
+  if (!actors.every(seenWell(canvas))) return null;
   const picture = canvas.reduce();
   develop(picture.rgb, size, rng);
   return { ...picture, size, biome, tags: presentLabels(picture.labels), objects: classes.length };
+}
+
+function seenWell(canvas: Canvas): (actor: Actor, position: number) => boolean {
+  const { all, marks } = canvas.countOwners();
+  return ({ samples }, position) =>
+    all[position + 1]! >= MIN_VISIBLE.all * samples.all && marks[position + 1]! >= MIN_VISIBLE.marks * samples.marks;
 }
 
 function chooseBiome(rng: Rng, classes: readonly number[]): Biome {
