@@ -3,6 +3,7 @@ import path from "node:path";
 import type { Dataset } from "../data/types.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { interrupted, throwIfInterrupted } from "../interrupt.ts";
+import { modelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
 import { buildReport } from "../report/build.ts";
 import type { Run } from "../run-folder.ts";
@@ -26,12 +27,17 @@ export interface Summary {
 /** What a training stage leaves behind; `seconds` is the work of all sessions. */
 export type Done = Pick<StageResult, "seconds" | "steps" | "model">;
 
+export interface PipelineOptions {
+  /** model.safetensors of a start classifier to share with other runs, instead of training one. */
+  start?: string;
+}
+
 /** Runs or goes on with a run. @throws InterruptedError when asked to stop; calling again goes on */
-export async function runPipeline(run: Run, progress: Progress): Promise<Summary> {
+export async function runPipeline(run: Run, progress: Progress, options: PipelineOptions = {}): Promise<Summary> {
   const { recipe } = run;
   setThreads(recipe.threads);
   const dataset = await openTrainingData(recipe, progress);
-  const start = await pretrainOf(run, dataset, progress);
+  const start = options.start ? sharedStart(options.start) : await pretrainOf(run, dataset, progress);
   const trained = await trainOf(run, dataset, { progress, start: start.model });
   const model = trainedModel(run.stage("train"), recipe);
 
@@ -59,6 +65,11 @@ export async function runPipeline(run: Run, progress: Progress): Promise<Summary
   run.writeSummary(summary);
   await buildReport({ runDir: run.path });
   return summary;
+}
+
+function sharedStart(file: string): Done {
+  modelInfo(file);
+  return { seconds: 0, steps: 0, model: file };
 }
 
 /** The start classifier of a run: trained, gone on with, or taken as it is when done. */

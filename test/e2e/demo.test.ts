@@ -67,6 +67,14 @@ describe("npm run demo -- --tiny", () => {
     );
   });
 
+  it("shares a start between runs, and trains the same from it", () => {
+    const shared = path.join(temporaryFolder("shared"), "run");
+    const start = path.join(out, "pretrain/model.safetensors");
+    run(main, "run", "toy-tiny", "--out", shared, "--start", start);
+    expect(existsSync(path.join(shared, "pretrain"))).toBe(false);
+    expect(hash(path.join(shared, "train/model.safetensors"))).toBe(hash(path.join(out, "train/model.safetensors")));
+  });
+
   it("ends bit by bit as without a break when killed in the middle of training", async () => {
     const killed = path.join(temporaryFolder("killed"), "run");
     const args = [main, "run", "toy-tiny", "--out", killed];

@@ -13,12 +13,14 @@ interface OwnDataOptions extends RunOptions {
   tags?: string;
   weights?: string;
   classes?: string;
+  start?: string;
 }
 
 const EXAMPLES = `
 Examples:
   csrm run toy --out runs/toy
   csrm run voc12-animals-mobilenetv2 --out runs/animals
+  csrm run voc12-animals-mobilenetv2 --start runs/animals/pretrain/model.safetensors --set contrast.weight=0 --out runs/no-contrast
   csrm run --images photos --tags tags.csv --weights mobilenet_v2.safetensors --out runs/mine
 
 tags.csv has a header "image,tags" and a line an image, its tags apart by ";" or spaces. Own images use the recipe "own" unless one
@@ -51,7 +53,7 @@ export function register(program: Command): void {
       }
       const set = [...ownData(options), ...options.set];
       const { summary, report, out } = await withRun(recipe, { ...options, set }, async (run, progress) => ({
-        summary: await runPipeline(run, progress),
+        summary: await runPipeline(run, progress, { start: options.start }),
         report: run.reportFile,
         out: run.path,
       }));
