@@ -1,7 +1,8 @@
-/** The teacher: an exponential moving average of the student's trained parameters. Buffers and frozen parameters stay as they are. */
+/** The teacher: an exponential moving average of what training changes in the student. What is frozen stays as it is. */
 
 import { expected } from "../errors.ts";
 import { noGrad, op, type Tensor } from "../torch/index.ts";
+import { BatchNorm2d, type Module } from "../torch/nn/index.ts";
 
 const multiplyAll = op("aten::_foreach_mul_.Scalar");
 const addAll = op("aten::_foreach_add_.List");
@@ -38,5 +39,24 @@ export function updateTeacher(teacher: Averaged, student: Averaged, decay: numbe
     }
     multiplyAll(averages, decay);
     addAll(averages, sources, 1 - decay);
+  });
+}
+
+/**
+ * The same for the running statistics of batch normalisation that is not frozen: without them a teacher of new weights would
+ * normalise by those of the start. Their counters are copied.
+ */
+export function updateTeacherStatistics(teacher: Module, student: Module, decay: number): void {
+  const own = teacher.namedModules();
+  noGrad(() => {
+    for (const [name, source] of student.namedModules()) {
+      if (!(source instanceof BatchNorm2d) || source.frozen) continue;
+      const average = own.get(name) as BatchNorm2d;
+      for (const key of ["running_mean", "running_var"] as const) {
+        if (decay === 0) average[key].copy_(source[key]);
+        else average[key].mul_(decay).add_(source[key], 1 - decay);
+      }
+      average.num_batches_tracked.copy_(source.num_batches_tracked);
+    }
   });
 }

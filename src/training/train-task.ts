@@ -10,7 +10,7 @@ import { type BatchTensors, batchTensors } from "./batches.ts";
 import type { CheckpointContent, SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
-import { updateTeacher } from "./ema.ts";
+import { updateTeacher, updateTeacherStatistics } from "./ema.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
 import { createOptimizer, normalise, usesBf16 } from "./network.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
@@ -105,6 +105,7 @@ export class TrainTask implements TrainingTask<Halves> {
     const copySteps = schedule.ema_warmup_steps ?? this.warmup;
     const decay = emaDecay(step + 1, { warmup: this.warmup, copySteps, decay: ema.decay });
     updateTeacher(teacher, student, decay);
+    updateTeacherStatistics(teacher, student, decay);
     return { ...output, norm, stats: { ...output.stats, lr: optimizer.lr * factor, ema_decay: decay } };
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { liveTensors, type Tensor, tensor } from "../../src/torch/index.ts";
-import { updateTeacher } from "../../src/training/ema.ts";
+import { liveTensors, noGrad, randn, type Tensor, tensor } from "../../src/torch/index.ts";
+import { BatchNorm2d, Conv2d, Sequential } from "../../src/torch/nn/index.ts";
+import { updateTeacher, updateTeacherStatistics } from "../../src/training/ema.ts";
 import { readGolden } from "../helpers/golden.ts";
 
 const { ema: golden } = readGolden<{
@@ -58,5 +59,34 @@ describe("the teacher's update", () => {
     const before = liveTensors();
     for (const decay of [0, 0.5]) updateTeacher(teacher, student, decay);
     expect(liveTensors()).toBe(before);
+  });
+});
+
+describe("the teacher's running statistics", () => {
+  const normalised = () => new Sequential(new Conv2d(3, 4, 1), new BatchNorm2d(4), new BatchNorm2d(4));
+  const images = randn([2, 3, 5, 5]).mul(3).add(2);
+
+  it("follow the student's: a teacher that is a copy sees what the student sees", () => {
+    const [teacher, student] = [normalised(), normalised()];
+    student.forward(images);
+    updateTeacher(teacher, student, 0);
+    updateTeacherStatistics(teacher, student, 0);
+    expect(teacher.stateDict().get("1.num_batches_tracked")!.item()).toBe(1);
+    expect(teacher.eval().forward(images).toArray()).toEqual(student.eval().forward(images).toArray());
+  });
+
+  it("are averaged like the parameters", () => {
+    const [teacher, student] = [normalised(), normalised()];
+    noGrad(() => student.stateDict().get("1.running_var")!.fill_(3));
+    updateTeacherStatistics(teacher, student, 0.75);
+    for (const value of teacher.stateDict().get("1.running_var")!.toArray()) expect(value).toBeCloseTo(1.5, 6);
+  });
+
+  it("stay bit by bit as they are where normalisation is frozen", () => {
+    const [teacher, student] = [normalised(), normalised()];
+    (student.at(1) as BatchNorm2d).freeze();
+    noGrad(() => student.stateDict().get("1.running_mean")!.fill_(7));
+    updateTeacherStatistics(teacher, student, 0.3);
+    expect(teacher.stateDict().get("1.running_mean")!.toArray()).toEqual([0, 0, 0, 0]);
   });
 });
