@@ -60,6 +60,19 @@ export function writeFileAtomicSync(path: string, data: FileData): void {
   }
 }
 
+/** Gives a file a second name without a copy, in one move over what had it. @returns false where the file system cannot */
+export function linkFileSync(from: string, to: string): boolean {
+  const temporary = temporaryName(to);
+  try {
+    fs.linkSync(from, temporary);
+    fs.renameSync(temporary, to);
+    return true;
+  } catch {
+    fs.rmSync(temporary, { force: true });
+    return false;
+  }
+}
+
 /** Reads a file as bytes. @throws CsrmError (code "file") naming the file and whether it is missing or unreadable. */
 export async function readFileBytes(path: string): Promise<Uint8Array> {
   try {

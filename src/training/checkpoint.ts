@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { CsrmError } from "../errors.ts";
+import { linkFileSync } from "../files.ts";
 import { loadTensors, saveTensors, type Tensor } from "../torch/index.ts";
 
 /** Everything a stage needs to go on as if it had never stopped. */
@@ -37,16 +38,18 @@ export class CheckpointFolder {
     return path.join(this.folder, LAST);
   }
 
-  /** @param step optimiser steps done */
+  /** Writes last.safetensors and, where older ones are kept, step-N.safetensors. @param step optimiser steps done */
   save(step: number, { tensors, state }: CheckpointContent): void {
     const all = new Map<string, Tensor>();
     for (const [group, members] of Object.entries(tensors)) {
       for (const [name, tensor] of members) all.set(`${group}/${name}`, tensor);
     }
     const metadata = { [METADATA_KEY]: JSON.stringify({ stage: this.stage, step, state }) };
-    if (this.keep > 0) saveTensors(path.join(this.folder, `step-${step}.safetensors`), all, metadata);
-    saveTensors(this.last, all, metadata);
-    for (const old of this.steps().slice(0, -this.keep || undefined)) {
+    const named = path.join(this.folder, `step-${step}.safetensors`);
+    if (this.keep > 0) saveTensors(named, all, metadata);
+    if (this.keep === 0 || !linkFileSync(named, this.last)) saveTensors(this.last, all, metadata);
+    // The newest of the numbered files is the last one under another name.
+    for (const old of this.steps().slice(0, this.keep > 0 ? -(this.keep + 1) : undefined)) {
       rmSync(path.join(this.folder, `step-${old}.safetensors`), { force: true });
     }
   }

@@ -74,11 +74,12 @@ export async function trainingLoop<B>(
   while (done < task.steps) {
     const batch = await task.next();
     const logged = (done + 1) % logEvery === 0 || done + 1 === task.steps || done === 0;
-    scope(() => {
-      const report = task.step(batch, done);
-      // On a GPU reading a number waits for it, so there only the logged steps are looked at.
-      if (logged || report.total.device === "cpu") assertFinite(report, done);
-      if (logged) options.onRecord?.(recordOf(report, done + 1, seconds()));
+    const report = scope(() => {
+      const { total, losses, norm, stats } = task.step(batch, done);
+      // On a GPU reading a number waits for it, so there only steps that are logged or saved are looked at.
+      if (logged || total.device === "cpu") assertFinite({ total, losses, norm }, done);
+      if (logged) options.onRecord?.(recordOf({ total, losses, norm, stats }, done + 1, seconds()));
+      return { total, losses, norm };
     });
     done++;
     options.onStep?.(done, task.steps);
@@ -86,9 +87,14 @@ export async function trainingLoop<B>(
     await setImmediate();
     const stopping = stop();
     if (stopping || done % checkpointEvery === 0 || done === task.steps) {
-      const content = task.save();
-      checkpoints.save(done, { ...content, state: { ...content.state, seconds: seconds() } });
+      assertFinite(report, done - 1);
+      // What a task makes for saving (a copy of the whole bank) ends here, not when the collector gets to it.
+      scope(() => {
+        const content = task.save();
+        checkpoints.save(done, { ...content, state: { ...content.state, seconds: seconds() } });
+      });
     }
+    for (const tensor of [report.total, report.norm, ...Object.values(report.losses)]) tensor?.dispose();
     if (stopping && done < task.steps) return { finished: false, seconds: seconds() };
   }
   return { finished: true, seconds: seconds() };

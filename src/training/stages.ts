@@ -17,7 +17,7 @@ import {
 } from "../models/model-file.ts";
 import type { Progress, Task } from "../progress.ts";
 import type { Stage } from "../run-stage.ts";
-import { liveTensors, manualSeed, saveTensors, setThreads } from "../torch/index.ts";
+import { liveTensors, manualSeed, saveTensors, scope, setThreads } from "../torch/index.ts";
 import { withoutInit } from "../torch/nn/index.ts";
 import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
@@ -69,7 +69,7 @@ export async function pretrainStage(options: StageOptions): Promise<StageResult>
 
 /** Trains CSRM from a start classifier; RUN/train/model.safetensors is the teacher. */
 export async function trainStage(options: StageOptions & { start: string }): Promise<StageResult> {
-  const { recipe, dataset, start } = options;
+  const { recipe, dataset, progress, start } = options;
   assertTagged(dataset);
   begin(recipe);
   const info = describeModel(recipe, "csrm", dataset.classes) as ModelInfo & { kind: "csrm" };
@@ -81,6 +81,11 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   prepare(teacher, recipe.model, recipe.device);
   teacher.copyFrom(student);
   const task = new TrainTask({ student, teacher, info, dataset, recipe });
+  if (task.warmup >= task.steps) {
+    progress.note(
+      `all ${task.steps} steps are warm-up, so L_s2c, L_u and L_m never run; set schedule.warmup_steps below schedule.steps`,
+    );
+  }
   const result = await run(task, options, folder(options));
   if (result.finished) saveModel(result.model, teacher, info);
   student.dispose();
@@ -99,8 +104,10 @@ export function trainedModel(stage: Stage, recipe: Recipe): string {
   const file = path.join(stage.path, `model-${checkpoint}.safetensors`);
   if (existsSync(file)) return file;
   const info = modelInfo(last);
-  const { tensors } = readCheckpoint(path.join(stage.checkpoints, `${checkpoint}.safetensors`), stage.name);
-  saveTensors(file, tensors.teacher ?? new Map(), modelMetadata(info));
+  scope(() => {
+    const { tensors } = readCheckpoint(path.join(stage.checkpoints, `${checkpoint}.safetensors`), stage.name);
+    saveTensors(file, tensors.teacher ?? new Map(), modelMetadata(info));
+  });
   return file;
 }
 
@@ -122,7 +129,7 @@ async function run<B>(
   let metrics: MetricsWriter | undefined;
   let bar: Task | undefined;
   let total = 0;
-  let told = 0;
+  const told = new Set<string>();
   const { finished, seconds } = await trainingLoop(task, {
     checkpoints,
     checkpointEvery: recipe.checkpoints.every_steps,
@@ -138,9 +145,13 @@ async function run<B>(
     },
     onStep(done) {
       bar?.update(done, { extras: { loss: total.toFixed(3) } });
-      if (task.skipped.size === told) return;
-      for (const [file, reason] of [...task.skipped].slice(told)) progress.note(`skipped ${file}: ${reason}`);
-      told = task.skipped.size;
+      const { skipped } = task;
+      if (skipped.size === told.size) return;
+      // A file may turn up in either of two loaders first, so the order of what is known says nothing.
+      for (const [file, reason] of skipped) {
+        if (!told.has(file)) progress.note(`skipped ${file}: ${reason}`);
+        told.add(file);
+      }
     },
   });
   bar?.finish();

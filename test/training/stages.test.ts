@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { EpochOrder } from "../../src/data/epoch-order.ts";
 import type { Dataset } from "../../src/data/types.ts";
 import { modelInfo, openModel } from "../../src/models/model-file.ts";
 import { silentProgress } from "../../src/progress.ts";
@@ -115,6 +116,24 @@ describe("the training stages", () => {
     await expect(pretrainStage({ ...options(stage("pretrain"), tinyRecipe(root)), dataset: untagged })).rejects.toThrow(
       /none of the 12 images .* has a tag/,
     );
+  });
+
+  it("tell once of every image that cannot be read, whichever half met it first, and of a warm-up without an end", async () => {
+    const notes: string[] = [];
+    const progress = { ...silentProgress, note: (text: string) => void notes.push(text) };
+    // The unlabelled half begins with one of them; the labelled half meets the other in its second step.
+    const broken = [new EpochOrder(12, 1), new EpochOrder(12, 0)].map((order, i) =>
+      order.sampleAt({ epoch: 0, position: 2 * i }),
+    );
+    const samples = dataset.samples.map((sample, i) =>
+      broken.includes(i) ? { ...sample, image: `${sample.image}-absent` } : sample,
+    );
+    const recipe = tinyRecipe(root, ["data.size=[32, 32]", "schedule.steps=6", "schedule.warmup_steps=6"]);
+    const where = options(stage("train"), recipe);
+    await trainStage({ ...where, dataset: { ...dataset, samples }, progress, start });
+    const skipped = notes.flatMap((text) => /^skipped (.*?-absent): /.exec(text)?.[1] ?? []);
+    expect(skipped.sort()).toEqual(broken.map((i) => samples[i]!.image).sort());
+    expect(notes).toContainEqual(expect.stringMatching(/^all 6 steps are warm-up, .* schedule\.warmup_steps/));
   });
 
   it("hold the number of live tensors over 200 steps", async () => {

@@ -1,0 +1,70 @@
+import { readdirSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { MemoryBank } from "../../src/losses/memory-bank.ts";
+import { liveTensors, ones, rngState, type Tensor } from "../../src/torch/index.ts";
+import { CheckpointFolder } from "../../src/training/checkpoint.ts";
+import { type LoopOptions, type TrainingTask, trainingLoop } from "../../src/training/loop.ts";
+import { temporaryFolder } from "../helpers/tiny.ts";
+
+/** A task of a few steps that do nothing. */
+function idle(steps: number, changes: Partial<TrainingTask<null>> = {}): TrainingTask<null> {
+  return {
+    steps,
+    skipped: new Map(),
+    next: async () => null,
+    step: () => ({ total: ones([]), losses: { one: ones([]) }, norm: ones([]) }),
+    save: () => ({ tensors: {}, state: {} }),
+    restore() {},
+    ...changes,
+  };
+}
+
+function options(changes: Partial<LoopOptions> = {}): LoopOptions {
+  const checkpoints = new CheckpointFolder({ folder: temporaryFolder("loop"), stage: "train" });
+  return { checkpoints, checkpointEvery: 1, logEvery: 100, ...changes };
+}
+
+describe("the training loop", () => {
+  it("leaves no tensors behind when it saves, be it copies of a bank or random states", async () => {
+    const bank = new MemoryBank({ classes: 2, channels: 4, foreground: 5, background: 5 });
+    const save = () => ({ tensors: { bank: bank.state().tensors, random: new Map([["cpu", rngState()]]) }, state: {} });
+    const counts: number[] = [];
+    const stop = () => {
+      counts.push(liveTensors());
+      return false;
+    };
+    const before = liveTensors();
+    await trainingLoop(idle(4, { save }), options({ stop }));
+    expect(new Set(counts).size).toBe(1);
+    expect(liveTensors()).toBe(before);
+  });
+
+  it("looks at a GPU's numbers before it saves, also where the step is not logged", async () => {
+    const diverged = { device: "cuda:0", item: () => Number.NaN } as unknown as Tensor;
+    const step = (_: null, done: number) => ({ total: done === 2 ? diverged : ones([]), losses: {}, norm: null });
+    const settings = options({ checkpointEvery: 3 });
+    await expect(trainingLoop(idle(9, { step }), settings)).rejects.toThrow(/stopped at step 3: the total loss is NaN/);
+    expect(settings.checkpoints.load()).toBeNull();
+  });
+});
+
+describe("a folder of checkpoints", () => {
+  const filesAfter = (keep: number) => {
+    const folder = temporaryFolder("checkpoints");
+    const checkpoints = new CheckpointFolder({ folder, stage: "train", keep });
+    for (const step of [8, 9, 10, 11])
+      checkpoints.save(step, { tensors: { a: new Map([["x", ones([2])]]) }, state: {} });
+    expect(checkpoints.load()!.step).toBe(11);
+    return readdirSync(folder).sort();
+  };
+
+  it("holds the last one and as many older ones as asked", () => {
+    expect(filesAfter(0)).toEqual(["last.safetensors"]);
+    expect(filesAfter(2)).toEqual([
+      "last.safetensors",
+      "step-10.safetensors",
+      "step-11.safetensors",
+      "step-9.safetensors",
+    ]);
+  });
+});
