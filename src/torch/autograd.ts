@@ -52,7 +52,7 @@ export function backward(
   native.backward(
     outputs.map((t) => t.handle),
     outputs.map((_, i) => gradients?.[i]?.handle ?? 0),
-    retainGraph,
+    retainGraph || createGraph,
     createGraph,
   );
 }

@@ -20,7 +20,8 @@ type Nested = number | boolean | readonly Nested[];
 export function tensor(data: Nested | TypedArray, options: CreateOptions & { shape?: readonly number[] } = {}): Tensor {
   const { device, shape } = options;
   const [flat, sizes, dtype] = flatten(data, options.dtype);
-  using shared = Tensor.share(flat, shape ?? sizes);
+  // 16-bit patterns are of the dtype that was named; other arrays are converted to it.
+  using shared = Tensor.share(flat, shape ?? sizes, flat instanceof Uint16Array ? dtype : undefined);
   // _to_copy and clone always copy, so nothing keeps pointing at the array.
   if (shared.dtype === dtype && (device ?? "cpu") === "cpu") return shared.clone();
   return shared.to({ dtype, device: device ?? "cpu" });

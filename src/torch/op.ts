@@ -43,7 +43,7 @@ export function op(name: string): AnyOperator {
     if (same >= 0) {
       return (...args) => {
         invoke(args);
-        return args[same];
+        return changed(args[same]);
       };
     }
     if (results[0] === 1) return (...args) => Tensor.wrap(invoke(args) as Handle);
@@ -53,7 +53,7 @@ export function op(name: string): AnyOperator {
   return (...args) => {
     const values = invoke(args) as unknown[];
     return values.map((value, i) => {
-      if (returned[i]! >= 0) return args[returned[i]!];
+      if (returned[i]! >= 0) return changed(args[returned[i]!]);
       if (results[i] === 1) return value === 0 ? null : Tensor.wrap(value as Handle);
       if (results[i] === 2) return (value as Handle[]).map((handle) => Tensor.wrap(handle));
       return value;
@@ -64,6 +64,12 @@ export function op(name: string): AnyOperator {
 /** Whether the loaded libtorch (or our own addon) has the operator. */
 export function hasOp(name: string): boolean {
   return native.findOperator(name) !== null;
+}
+
+/** An argument that the operator wrote to. */
+function changed(argument: unknown): unknown {
+  if (argument instanceof Tensor) argument.forgetProperties();
+  return argument;
 }
 
 function handleOf(value: unknown, name: string, index: number): Handle {

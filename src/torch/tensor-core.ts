@@ -47,8 +47,8 @@ export abstract class TensorCore {
     return this.#shape as number[];
   }
 
-  /** After the memory behind the handle was exchanged. */
-  protected forgetProperties(): void {
+  /** After the tensor behind the handle was changed in place: some operators give it another shape (resize_, t_, out=). */
+  forgetProperties(): void {
     this.#shape = undefined;
     this.#dtype = undefined;
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   arange,
   autocast,
+  backward,
   cat,
   F,
   fromTypedArray,
@@ -55,6 +56,19 @@ describe("tensors", () => {
     const t = tensor([1, -2.5], { dtype: "bfloat16" });
     expect(t.toTypedArray()).toEqual(Uint16Array.from([0x3f80, 0xc020]));
     expect(t.toArray()).toEqual([1, -2.5]);
+    expect(tensor(t.toTypedArray(), { dtype: "bfloat16" }).toArray()).toEqual([1, -2.5]);
+    expect(() => tensor(t.toTypedArray())).toThrow(/name the dtype/);
+  });
+
+  it("tell their new shape after an operator gave them one in place", () => {
+    const t = tensor([[1, 2, 3]]);
+    expect(t.shape).toEqual([1, 3]);
+    expect(op("aten::t_" as string)(t).shape).toEqual([3, 1]);
+    const out = zeros([0]);
+    expect(out.numel).toBe(0);
+    op("aten::add.out" as string)(t, t, 1, out);
+    expect(out.shape).toEqual([3, 1]);
+    expect(out.toArray()).toEqual([2, 4, 6]);
   });
 
   it("copy by tensor() and share by fromTypedArray()", () => {
@@ -207,6 +221,15 @@ describe("autograd", () => {
     expect(dx!.item()).toBe(27);
     expect(dy).toBeNull();
     expect(grad([dx!.sum()], [x])[0]!.item()).toBe(18);
+  });
+
+  it("keeps the graph for second derivatives also in backward()", () => {
+    const x = tensor([3], { dtype: "float64" }).requiresGrad_();
+    backward([x.mul(x).mul(x).sum()], { createGraph: true });
+    const first = x.grad!;
+    expect(first.item()).toBe(27);
+    expect(grad([first.sum()], [x])[0]!.item()).toBe(18);
+    x.grad = null;
   });
 
   it("passes the numeric check where right and fails it where wrong", () => {
