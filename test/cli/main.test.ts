@@ -29,6 +29,22 @@ describe("csrm", () => {
     for (const { name } of commands) expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"));
   });
 
+  it("takes every option that an example of its help shows", async () => {
+    for (const names of [
+      ...commands.map(({ name }) => [name]),
+      ["refine", "crf"],
+      ["data", "toy"],
+      ["data", "check"],
+    ]) {
+      const { stdout } = await csrm(...names, "--help");
+      const [usage = "", ...examples] = stdout.split(/\nExamples:\n/);
+      const known = new Set(usage.match(/--[a-z-]+/g));
+      for (const option of examples.join("\n").match(/--[a-z-]+/g) ?? []) {
+        expect([...known], `csrm ${names.join(" ")} --help shows ${option}`).toContain(option);
+      }
+    }
+  });
+
   it("suggests the command and the option that were probably meant", async () => {
     const command = await csrm("docter");
     expect(command.code).toBe(1);

@@ -40,7 +40,8 @@ export function register(program: Command): void {
       .option(
         "--classes <file>",
         "own images: lines `id name` with 0 for the background (default: all tags that occur)",
-      ),
+      )
+      .option("--start <file>", "start classifier of another run (default: one is trained first)"),
   )
     .addHelpText("after", EXAMPLES)
     .action(async (name: string | undefined, options: OwnDataOptions) => {
