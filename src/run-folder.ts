@@ -27,7 +27,7 @@ export interface OpenRunOptions {
 
 /**
  * Opens RUN for work: makes it, or checks that it belongs to the same recipe, and locks it until `close` or the process's end.
- * @throws CsrmError (code "config") listing how the recipes differ; (code "locked") when another process is at work there;
+ * @throws CsrmError (code "config") listing how the recipes differ, unless there are no results yet; (code "locked") when another process is at work there;
  * (code "file") when OUT is a folder of something else
  */
 export function openRun(options: OpenRunOptions): Run {
@@ -49,8 +49,8 @@ export function openRun(options: OpenRunOptions): Run {
       rmSync(lockFile(old), { force: true });
       makeFolder(path);
       lock = lockFolder(path, note);
-    } else if (state === "run") checkSameRecipe(path, recipe);
-    const resumed = state === "run" && !fresh;
+    }
+    const resumed = state === "run" && !fresh && goesOn(path, recipe);
     if (!resumed) writeFileAtomicSync(join(path, "config.yaml"), dumpRecipe(recipe));
     recordSession(path, options, now());
     return new Run({ path, recipe, resumed, lock });
@@ -104,21 +104,35 @@ export class Run {
 }
 
 function stateOf(path: string): "empty" | "run" | "foreign" {
-  // What an interrupted start leaves (the lock, a temporary file) is nobody's property.
-  const names = readdirSync(path).filter((name) => !name.startsWith(".lock") && !/^\.csrm-.*\.tmp$/.test(name));
+  const names = readdirSync(path).filter((name) => !isBookkeeping(name));
   if (names.length === 0) return "empty";
   return names.includes("config.yaml") ? "run" : "foreign";
 }
 
-function checkSameRecipe(path: string, recipe: Recipe): void {
+/** What an interrupted start leaves, the lock and temporary files, is nobody's property. */
+function isBookkeeping(name: string): boolean {
+  return name.startsWith(".lock") || /^\.csrm-.*\.tmp$/.test(name);
+}
+
+/** Whether the run there is of the same recipe. A start of another that came to nothing, e.g. for a misspelt file, is cleared away. */
+function goesOn(path: string, recipe: Recipe): boolean {
   const file = join(path, "config.yaml");
   const differences = diffRecipes(readYamlMapping(file), JSON.parse(JSON.stringify(recipe)));
-  if (differences.length === 0) return;
+  if (differences.length === 0) return true;
+  if (hasNoResults(path)) {
+    rmSync(join(path, "environment.json"), { force: true });
+    return false;
+  }
   throw new CsrmError(
     `${path} was made with another configuration (there → now):\n${differences.map((line) => `  ${line}`).join("\n")}\n` +
       "choose another --out, or say --fresh to begin anew and keep the old run aside",
     { code: "config" },
   );
+}
+
+function hasNoResults(path: string): boolean {
+  const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
+  return files.every(({ name }) => isBookkeeping(name) || name === "config.yaml" || name === "environment.json");
 }
 
 function moveAside(path: string, now: Date): string {

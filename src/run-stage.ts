@@ -54,9 +54,24 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true });
   } catch (error) {
-    throw new CsrmError(`cannot make the folder ${path}: ${messageOf(error)}`, { code: "file", cause: error });
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const reason = REASONS[code] ?? messageOf(error);
+    throw new CsrmError(`cannot make the folder ${path}: ${reason}; choose another --out`, {
+      code: "file",
+      cause: error,
+    });
   }
 }
+
+const REASONS: Readonly<Record<string, string>> = {
+  EEXIST: "a file of that name is in the way",
+  ENOTDIR: "a part of the path is a file",
+  EACCES: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "disk full",
+  // What Node says of a read-only file system when it is to make the folders above as well.
+  ENOENT: "no folder can be made there, as on a read-only file system",
+};
 
 export function writeJson(file: string, value: unknown): void {
   writeFileAtomicSync(file, `${JSON.stringify(value, null, 2)}\n`);

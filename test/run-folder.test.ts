@@ -67,13 +67,25 @@ describe("openRun", () => {
 
   it("refuses another recipe, listing every difference and the way out, and leaves the run as it was", () => {
     const out = freshOut();
-    open(out).close();
+    const first = open(out);
+    first.stage("train").finish({ loss: 1 });
+    first.close();
     const config = readFileSync(join(out, "config.yaml"), "utf8");
     expect(() => open(out, { recipe: otherRecipe })).toThrow(
       /another configuration[\s\S]*seed: 0 → 1\n {2}optimizer\.lr: 0\.007 → 0\.1\n[\s\S]*--fresh/,
     );
     expect(readFileSync(join(out, "config.yaml"), "utf8")).toBe(config);
     expect(open(out).resumed).toBe(true);
+  });
+
+  it("takes another recipe where a start came to nothing, so that a misspelt file can be put right", () => {
+    const out = freshOut();
+    const first = open(out, { commandLine: ["first"] });
+    mkdirSync(join(first.stage("pretrain").path, "checkpoints"));
+    first.close();
+    expect(open(out, { recipe: otherRecipe, commandLine: ["second"] }).resumed).toBe(false);
+    expect(recipeOfRun(out).seed).toBe(1);
+    expect(json(join(out, "environment.json"))).toMatchObject({ command: ["second"], resumed: [] });
   });
 
   it("moves the old run aside and begins anew when asked to", () => {
@@ -116,7 +128,10 @@ describe("openRun", () => {
   it("names the path when a file is in the way", () => {
     const out = freshOut();
     writeFileSync(out, "");
-    expect(() => open(out)).toThrow(`cannot make the folder ${out}`);
+    expect(() => open(out)).toThrow(
+      `cannot make the folder ${out}: a file of that name is in the way; choose another --out`,
+    );
+    expect(() => open(join(out, "below"))).toThrow("below: a part of the path is a file");
   });
 
   it("tells which folder is no run when its recipe is asked for", () => {
