@@ -5,6 +5,7 @@ import { createProgress, type Progress } from "../progress.ts";
 import { openRun, type Run } from "../run-folder.ts";
 import { loadRecipe } from "../training/config.ts";
 import { withToyRoot } from "../training/recipe-data.ts";
+import { requireDevice } from "./device.ts";
 import { interruptible } from "./interruptible.ts";
 import { JSON_OPTION } from "./output.ts";
 import { collect } from "./recipe-options.ts";
@@ -40,6 +41,7 @@ export async function withRun<Result>(
   work: (run: Run, progress: Progress) => Promise<Result>,
 ): Promise<Result> {
   const loaded = loadRecipe(recipeName, { set: options.set });
+  requireDevice(loaded.device);
   const out = options.out ?? path.join("runs", loaded.name);
   const progress = createProgress();
   return interruptible(async () => {

@@ -13,6 +13,7 @@ import { refineCrf } from "../../refine/crf-stage.ts";
 import { cpuHasBf16, setThreads } from "../../torch/index.ts";
 import { numberIn, numbersIn } from "../arguments.ts";
 import { crfSettings, withCrfScale } from "../crf-options.ts";
+import { deviceName, requireDevice } from "../device.ts";
 import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { writeOverlays } from "../overlays.ts";
@@ -112,7 +113,7 @@ export function register(program: Command): void {
     .option("--crf", "also refine the label maps with a dense CRF (csrm refine crf has its parameters)");
   withCrfScale(command)
     .option("--overlays", "also write label colours over the photographs")
-    .option("--device <device>", "cpu, cuda or cuda:N", "cpu")
+    .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu")
     .addOption(
       new Option("--precision <p>", "arithmetic of the network; auto: bf16 where the hardware has it")
         .choices(["auto", "fp32", "bf16"])
@@ -133,6 +134,7 @@ export function register(program: Command): void {
 /** Predicts as the command's options say. */
 export async function predict(options: PredictCommandOptions, progress: Progress): Promise<PredictResult> {
   const started = performance.now();
+  requireDevice(options.device);
   const { model, threshold, fresh, strict } = options;
   const out = resolve(options.out);
   const { kind, classes } = modelInfo(model);

@@ -110,6 +110,8 @@ describe("csrm predict", () => {
     ["absent tags", ["--tags", "gone.csv"], "gone.csv: no such file"],
     ["a threshold above 1", ["--threshold", "40"], "Expected a number of at least 0 and of at most 1"],
     ["a scale of 0", ["--scales", "1,0"], "Expected a number above 0"],
+    ["a device that is none", ["--device", "gpu"], "Expected cpu, cuda or cuda:N"],
+    ["a device that is not there", ["--device", "cuda:99"], "expected a device that libtorch can use (cpu"],
     ["a size without numbers", ["--size", "large"], "Expected original, HEIGHTxWIDTH or a number"],
   ])("refuses %s", async (_, more, message) => {
     const { args } = await scene();
