@@ -1,5 +1,6 @@
 /** Class tables: those of VOC, COCO and the toy set, own ones from a file of lines `id name`, and subsets of any. */
 
+import { existsSync } from "node:fs";
 import { suggestion } from "../did-you-mean.ts";
 import { CsrmError, expected } from "../errors.ts";
 import { readTextSync } from "../files.ts";
@@ -36,7 +37,13 @@ export function tableOf(foreground: readonly string[]): ClassTable {
  */
 export function loadClasses(source: string): ClassTable {
   const builtIn = Object.hasOwn(BUILT_IN, source) ? BUILT_IN[source] : undefined;
-  return builtIn ? builtIn() : parseClasses(readTextSync(source), source);
+  if (builtIn) return builtIn();
+  if (!existsSync(source)) {
+    const names = Object.keys(BUILT_IN);
+    const known = suggestion(source, names) || `; built in are ${names.join(", ")}`;
+    throw new CsrmError(`cannot read the class table ${source}: no such file${known}`, { code: "file" });
+  }
+  return parseClasses(readTextSync(source), source);
 }
 
 /** Reads the text of a classes file; see loadClasses. @param name the file's name, for messages */

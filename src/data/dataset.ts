@@ -2,7 +2,7 @@
 
 import fs from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { CsrmError, expected } from "../errors.ts";
+import { CsrmError, expected, show } from "../errors.ts";
 import { loadClasses, subsetClasses, tableOf } from "./classes.ts";
 import { openFolder } from "./folder.ts";
 import { type TagMap, tagNames, tagsFromAnnotations, tagsFromCsv, tagsFromNpy } from "./tags.ts";
@@ -80,13 +80,18 @@ function chooseClasses({ layout, classes }: DatasetOptions, tags: string | null)
   const byLayout = { voc: "voc", toy: "toy", folder: null } as const;
   const source = classes === undefined ? byLayout[layout] : classes;
   if (source !== null) return loadClasses(source);
-  if (tags?.endsWith(".csv")) return tableOf(tagNames(tags));
+  if (isCsv(tags)) return tableOf(tagNames(tags));
   throw expected(
     "a class table",
     "a data set without a tags.csv",
     "none",
-    "give the classes by a file of lines `id name`",
+    "give its tags (--tags FILE, in a recipe data.tags) or its classes by a file of lines `id name` (--classes, data.classes)",
   );
+}
+
+/** Any file that is not a .npy: `readTags` reads it as a CSV, whatever its name ends in. */
+function isCsv(source: string | null): source is string {
+  return source !== null && !source.endsWith(".npy") && !fs.statSync(source).isDirectory();
 }
 
 async function readTags(
@@ -101,7 +106,9 @@ async function readTags(
   const ids = [...images.files.keys()];
   const { tags, unmatched } = tagsFromCsv(source, classes, ids);
   if (tags.size === 0 && unmatched.length > 0) {
-    const message = `no row of ${source} names an image of the data set: it has ${unmatched[0]}, the data set ${ids[0]}`;
+    const message =
+      `no row of ${source} names an image of the data set: it has ${show(unmatched[0])}, the data set ${show(ids[0])}; ` +
+      "write names as they are below the folder of images";
     throw new CsrmError(message, { code: "data" });
   }
   if (unmatched.length > 0) {

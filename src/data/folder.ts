@@ -18,7 +18,7 @@ export function openFolder(root: string, list: string | null): ImageList {
     throw new CsrmError(`no pictures (${endings}) in ${root}${instead}`, { code: "data" });
   }
   if (list === null) return { ids: [...byId.keys()], files: byId, missing: [] };
-  const ids = readList(list);
+  const ids = readList(list, (id) => byId.has(id));
   const missing = ids.filter((id) => !byId.has(id));
   for (const id of missing) byId.set(id, `${root}/${id}.jpg`);
   return { ids, files: byId, missing };

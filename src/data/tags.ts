@@ -40,7 +40,7 @@ export function tagsFromCsv(
   for (const { image, tags: cell, line } of tagRows(path)) {
     const where = `${path}, line ${line}`;
     const vector = new Uint8Array(classes.ids.length - 1);
-    for (const name of splitTags(cell, classes)) vector[tagIndex(classes, name, where)] = 1;
+    for (const name of splitTags(cell, where, classes)) vector[tagIndex(classes, name, where)] = 1;
     const id = known.has(image) ? image : (imageId(image) ?? image);
     const before = lines.get(id);
     if (before !== undefined) {
@@ -57,7 +57,9 @@ export function tagsFromCsv(
 /** All tags that occur in a tags.csv, sorted: the classes of a folder that comes without a class table. */
 export function tagNames(path: string): string[] {
   const names = new Set<string>();
-  for (const { tags } of tagRows(path)) for (const name of splitTags(tags)) names.add(name);
+  for (const { tags, line } of tagRows(path)) {
+    for (const name of splitTags(tags, `${path}, line ${line}`)) names.add(name);
+  }
   if (names.size === 0) throw expected("at least one tag", path, "none");
   return [...names].sort();
 }
@@ -97,21 +99,36 @@ export async function tagsFromNpy(path: string, classes: ClassTable, ids: Iterab
 function tagRows(path: string): TagRow[] {
   const [header, ...rows] = parseCsv(readTextSync(path), path);
   const titles = header?.cells.map((cell) => cell.trim().toLowerCase()).join(",");
-  if (titles !== "image,tags")
-    throw expected("the header image,tags", `${path}, line 1`, header?.cells.join(",") ?? "");
+  if (titles !== "image,tags") {
+    const got = header?.cells.join(",") ?? "";
+    throw expected("the header image,tags", `${path}, line 1`, got, headerFix(got));
+  }
   return rows.map(({ cells, line }) => {
     const [image, tags] = cells;
     if (tags === undefined) throw expected("`image,tags`", `${path}, line ${line}`, cells.join(","), "add a comma");
     if (cells.length > 2) {
       throw expected("`image,tags`", `${path}, line ${line}`, cells.join(","), "separate tags by ; or spaces");
     }
+    if (tags.includes("\uFFFD") || image!.includes("\uFFFD")) {
+      throw expected("UTF-8 text", `${path}, line ${line}`, cells.join(","), "save the file as UTF-8");
+    }
     return { image: image!.trim().replaceAll("\\", "/").replace(/^\.\//, ""), tags: tags.trim(), line };
   });
 }
 
-function splitTags(cell: string, classes?: ClassTable): string[] {
+/** What spreadsheets write instead of commas and UTF-8. */
+function headerFix(got: string): string | undefined {
+  if (got.includes("\0") || got.includes("\uFFFD")) return "save the file as UTF-8 text";
+  if (/^\s*image\s*[;\t]\s*tags\s*$/i.test(got)) return "separate the columns by a comma, the tags by ; or spaces";
+  return undefined;
+}
+
+function splitTags(cell: string, where: string, classes?: ClassTable): string[] {
   if (cell === "") return [];
   if (classes?.names.includes(cell)) return [cell];
+  if (cell.includes(",") && !cell.includes(";")) {
+    throw expected("tags separated by ; or spaces", where, cell, "end a tag that has a comma itself with ;");
+  }
   const parts = cell.includes(";") ? cell.split(";").map((part) => part.trim()) : cell.split(/\s+/);
   return parts.filter((part) => part !== "");
 }

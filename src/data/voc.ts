@@ -28,7 +28,7 @@ export function openVoc(root: string, list: string | null): ImageList {
   const { byId } = listImages(folder);
   if (byId.size === 0) throw expected("pictures", folder, "none");
   if (list === null) return { ids: [...byId.keys()], files: byId, missing: [] };
-  const ids = readList(list.endsWith(".txt") ? list : listFile(root, list));
+  const ids = readList(list.endsWith(".txt") ? list : listFile(root, list), (id) => byId.has(id));
   const missing = ids.filter((id) => !byId.has(id));
   for (const id of missing) byId.set(id, join(folder, `${id}.jpg`));
   return { ids, files: byId, missing };
@@ -36,9 +36,10 @@ export function openVoc(root: string, list: string | null): ImageList {
 
 /**
  * The ids of a list file, one a line; blank lines do not count and a picture extension is dropped.
+ * @param exists tells that an id is known: only then may it hold spaces, for a line of several words is as a rule no id
  * @throws CsrmError (code "data") with the line of an id that occurs twice or of several words
  */
-export function readList(path: string): string[] {
+export function readList(path: string, exists: (id: string) => boolean = () => false): string[] {
   const lines = new Map<string, number>();
   for (const [index, raw] of readTextSync(path)
     .split(/\r\n|\n|\r/)
@@ -46,8 +47,10 @@ export function readList(path: string): string[] {
     const text = raw.trim();
     if (text === "") continue;
     const where = `${path}, line ${index + 1}`;
-    if (/\s/.test(text)) throw expected("one image id", where, text, "a list names one image a line, without its mask");
-    const id = imageId(text) ?? text;
+    const id = exists(text) ? text : (imageId(text) ?? text);
+    if (/\s/.test(id) && !exists(id)) {
+      throw expected("one image id", where, text, "a list names one image a line, without its mask");
+    }
     const before = lines.get(id);
     if (before !== undefined) {
       throw new CsrmError(`${where}: ${id} already stands in line ${before}`, { code: "data" });

@@ -95,6 +95,7 @@ describe("csrm data check", () => {
     [["--root", photos, "--recipe", recipe], "not both"],
     [["--root", join(root, "empty")], join(root, "empty")],
     [["--recipe", recipe, "--set", "data.masks=gone"], "expected a folder of masks for data.masks"],
+    [["--root", photos, "--masks", "gone"], 'expected a folder of masks for --masks, got "gone"'],
     [["--recipe", recipe, "--set", "data.root=null"], "say --set data.root=DIR"],
     [["--root", photos, "--layout", "vco"], "Allowed choices are voc, folder, toy"],
   ])("says what is wrong with %j", async (args, message) => {

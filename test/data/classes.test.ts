@@ -52,7 +52,10 @@ describe("a classes file", () => {
   });
 
   it("that does not exist is named", () => {
-    expect(() => loadClasses(scratch.path("none.txt"))).toThrow(/cannot read .*none.txt: no such file/);
+    expect(() => loadClasses(scratch.path("none.txt"))).toThrow(
+      /cannot read .*none.txt: no such file; built in are voc/,
+    );
+    expect(() => loadClasses("vco")).toThrow('cannot read the class table vco: no such file; did you mean "voc"?');
   });
 });
 

@@ -136,8 +136,25 @@ describe("a folder of own pictures", () => {
     );
     const tags = scratch.write("wrong.csv", "image,tags\nimages/tom.jpg,cat\n");
     await expect(folder({ tags })).rejects.toThrow(
-      "names an image of the data set: it has images/tom.jpg, the data set tom",
+      'names an image of the data set: it has "images/tom.jpg", the data set "tom"; write names as they are below',
     );
+  });
+
+  it("takes a CSV of tags whatever it is called", async () => {
+    const tags = scratch.write("tags.txt", "image,tags\ntom,cat\n");
+    expect((await folder({ tags })).classes.names).toEqual(["background", "cat"]);
+  });
+
+  it("takes ids with spaces from a list when there are such pictures", async () => {
+    await scratch.picture("spaces/my trip/rex one.png", coordinates(4, 4));
+    const root = scratch.path("spaces");
+    const ids = async (text: string) => {
+      const data = await folder({ root, tags: "none", classes: "voc", list: scratch.write("spaces.txt", text) });
+      return data.samples.map((sample) => sample.id);
+    };
+    expect(await ids("my trip/rex one.png\n")).toEqual(["my trip/rex one"]);
+    expect(await ids("\uFEFFmy trip/rex one\r\n")).toEqual(["my trip/rex one"]);
+    await expect(ids("my trip/rex two\n")).rejects.toThrow("expected one image id");
   });
 
   it("follows linked files and does not run in circles through linked folders", async () => {

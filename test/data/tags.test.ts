@@ -38,6 +38,11 @@ describe("tags.csv", () => {
     ["", "expected the header image,tags for"],
     ["image,tags\na.jpg\n", 'tags.csv, line 2, got "a.jpg"; add a comma'],
     ["image,tags\na.jpg,cat,dog\n", "separate tags by ; or spaces"],
+    ["image;tags\na;cat\n", 'got "image;tags"; separate the columns by a comma, the tags by ; or spaces'],
+    ["image\ttags\na\tcat\n", "separate the columns by a comma"],
+    ["\uFFFD\uFFFDi\0m\0", "save the file as UTF-8 text"],
+    ["image,tags\na,c\uFFFDt\n", "expected UTF-8 text for"],
+    ['image,tags\na,"cat, dog"\n', "expected tags separated by ; or spaces for"],
     ['image,tags\na,"cat\n', "line 2: a quoted cell is never closed"],
   ])("is refused with its line: %j", (text, message) => {
     expect(() => csv(text)).toThrow(message);
@@ -48,6 +53,11 @@ describe("tags.csv", () => {
       "cat",
       "dog",
       "red fox",
+    ]);
+    const commas = scratch.write("commas.csv", 'image,tags\na,"cat, dog"\n');
+    expect(() => tagNames(commas)).toThrow('line 2, got "cat, dog"');
+    expect(tagNames(scratch.write("comma.csv", 'image,tags\na,"tench, Tinca tinca;"\n'))).toEqual([
+      "tench, Tinca tinca",
     ]);
     expect(() => tagNames(scratch.write("none.csv", "image,tags\na,\n"))).toThrow("at least one tag");
   });

@@ -108,6 +108,8 @@ async function parts(options: CheckOptions): Promise<Part[]> {
     return recipeParts({ ...options, recipe: options.recipe });
   }
   if (root === undefined) throw new CsrmError("data check needs --recipe or --root");
+  if (masks !== undefined && !existsSync(masks))
+    throw expected("a folder of masks", "--masks", masks, "no such folder");
   const dataset = await openDataset({ layout, root, list, tags, classes, missing: "keep" });
   return [{ dataset, masks: masks === undefined ? undefined : resolve(masks) }];
 }
@@ -117,7 +119,14 @@ async function recipeParts(options: CheckOptions & { recipe: string }): Promise<
   const recipe = recipeFrom(options);
   const { train, score } = recipe.data.lists;
   const masks = options.masks === undefined ? maskFolder(recipe) : resolve(options.masks);
-  if (score.length > 0 && !existsSync(masks)) throw expected("a folder of masks", "data.masks", masks);
+  if (score.length > 0 && !existsSync(masks)) {
+    throw expected(
+      "a folder of masks",
+      options.masks === undefined ? "data.masks" : "--masks",
+      masks,
+      "no such folder",
+    );
+  }
   const open = (list: string | null) => openRecipeData(recipe, list, "keep");
   return [
     { dataset: await open(train), masks: undefined },

@@ -3,7 +3,7 @@
  * made.
  */
 import { existsSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import type { Command } from "commander";
 import { loadClasses, subsetClasses } from "../../data/classes.ts";
 import { readList } from "../../data/voc.ts";
@@ -85,7 +85,10 @@ export function register(program: Command): void {
 export async function evaluate(options: EvaluateCommandOptions): Promise<Evaluation> {
   const all = loadClasses(options.classes);
   const classes = options.subset === undefined ? all : subsetClasses(all, namesIn(options.subset));
-  const ids = options.ids === undefined ? await maskIds(options.masks) : readList(options.ids);
+  const ids =
+    options.ids === undefined
+      ? await maskIds(options.masks)
+      : readList(options.ids, (id) => existsSync(join(options.masks, `${id}.png`)));
   const split = options.split ?? (options.ids === undefined ? null : basename(options.ids).replace(/\.txt$/, ""));
   const threshold = options.threshold === undefined ? {} : thresholdOf(options.threshold);
   using task = createProgress().task({ label: "evaluate", total: ids.length, unit: "image" });

@@ -1,4 +1,6 @@
 /** `csrm refine crf`: draws the outlines of finished label maps where the photographs have them. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { readList } from "../../data/voc.ts";
 import { createProgress, duration } from "../../progress.ts";
@@ -41,7 +43,8 @@ export function register(program: Command): void {
     .action(async (options: RefineCrfOptions) => {
       const { images, labels, out, fresh, json } = options;
       const params = crfSettings(options);
-      const ids = options.ids === undefined ? undefined : readList(options.ids);
+      const ids =
+        options.ids === undefined ? undefined : readList(options.ids, (id) => existsSync(join(labels, `${id}.png`)));
       const progress = createProgress();
       setThreads("auto");
       const work = () => refineCrf({ images, labels, out, ids, params, fresh, progress });
