@@ -95,6 +95,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       });
       bar.update((i + 1) * batchSize);
     }
+    await loader.close();
     const joined = { features: cat(features), tags: cat(tags) };
     for (const tensor of [...features, ...tags]) tensor.dispose();
     return joined;

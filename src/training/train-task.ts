@@ -96,7 +96,8 @@ export class TrainTask implements TrainingTask<Halves> {
       progress: { step, warmup: this.warmup, steps: this.steps },
       precision: usesBf16(recipe) ? "bf16" : "fp32",
     });
-    output.total.backward();
+    // Without a graph there is nothing to learn in this step: a recipe may leave only losses that begin after the warm-up.
+    if (output.total.requiresGrad) output.total.backward();
     const norm = clipGradNorm(student.parameters(), optimizer.clip_norm);
     const factor = learningRateFactor(step, this.steps, schedule.decay);
     this.#setFactor(factor);

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { EpochOrder } from "../../src/data/epoch-order.ts";
@@ -134,6 +134,17 @@ describe("the training stages", () => {
     const skipped = notes.flatMap((text) => /^skipped (.*?-absent): /.exec(text)?.[1] ?? []);
     expect(skipped.sort()).toEqual(broken.map((i) => samples[i]!.image).sort());
     expect(notes).toContainEqual(expect.stringMatching(/^all 6 steps are warm-up, .* schedule\.warmup_steps/));
+  });
+
+  it("wait through a warm-up in which no loss of the recipe is on", async () => {
+    const losses = ["classification.weight=0", "segmentation.weight=0", "segmentation.tags_weight=0"];
+    const recipe = tinyRecipe(root, [...losses, "data.size=[32, 32]", "schedule.steps=2", "schedule.warmup_steps=1"]);
+    const where = stage("train");
+    expect((await trainStage({ ...options(where, recipe), start })).finished).toBe(true);
+    const records = readFileSync(where.metricsFile, "utf8").trim().split("\n");
+    const [first, second] = records.map((line) => JSON.parse(line) as { losses: object; norm?: number });
+    expect(first!.losses).toEqual({});
+    expect(second!.norm).toBeGreaterThan(0);
   });
 
   it("hold the number of live tensors over 200 steps", async () => {
