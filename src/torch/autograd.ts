@@ -1,14 +1,14 @@
 /** Gradient mode, gradients of given tensors, and a numeric check of any differentiable function. */
 import { CsrmError, expected } from "../errors.ts";
 import { native } from "./native.ts";
-import { scope } from "./scope.ts";
+import { scope, synchronous } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Runs `body` without recording for backward. */
 export function noGrad<T>(body: () => T): T {
   const before = native.gradMode(false);
   try {
-    return body();
+    return synchronous(body(), "noGrad()", "call it between the awaits");
   } finally {
     native.gradMode(before);
   }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Device, DType } from "./dtype.ts";
 import { native } from "./native.ts";
+import { synchronous } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
 export interface RuntimeInfo {
@@ -75,7 +76,7 @@ export function autocast<T>({ enabled = true, dtype, device = "cpu" }: AutocastO
   const type = device.split(":")[0]!;
   const [before, dtypeBefore] = native.autocast(type, enabled, dtype ?? (type === "cuda" ? "float16" : "bfloat16"));
   try {
-    return body();
+    return synchronous(body(), "autocast()", "call it between the awaits");
   } finally {
     native.autocast(type, before, dtypeBefore);
   }

@@ -53,13 +53,7 @@ export function scope<T>(body: () => T): T {
   scopes.push(mine);
   let result: T;
   try {
-    result = body();
-    if (result instanceof Promise) {
-      result.catch(() => {});
-      throw new CsrmError("scope() takes a synchronous function; use `using` or dispose() in asynchronous code", {
-        code: "scope",
-      });
-    }
+    result = synchronous(body(), "scope()", "use `using` or dispose() in asynchronous code");
   } catch (error) {
     close(mine);
     throw error;
@@ -69,6 +63,13 @@ export function scope<T>(body: () => T): T {
   close(mine);
   for (const tensor of kept) adopt(tensor);
   return result;
+}
+
+/** What a body returned, if it is done. @throws CsrmError for a promise: what is in force around the body ends before the promise does */
+export function synchronous<T>(result: T, name: string, hint: string): T {
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => {});
+  throw new CsrmError(`${name} takes a synchronous function; ${hint}`, { code: "scope" });
 }
 
 function close(scope: Set<Disposable>): void {

@@ -175,7 +175,10 @@ describe("lifetimes", () => {
   });
 
   it("are refused for asynchronous bodies", () => {
-    expect(() => scope(async () => 1)).toThrow(/synchronous/);
+    expect(() => scope(async () => 1)).toThrow(/scope\(\) takes a synchronous/);
+    expect(() => noGrad(async () => 1)).toThrow(/noGrad\(\) takes a synchronous/);
+    expect(() => autocast({}, async () => 1)).toThrow(/autocast\(\) takes a synchronous/);
+    expect(ones([1]).requiresGrad_().mul(2).requiresGrad).toBe(true);
   });
 
   it("make use after disposal a named error", () => {
