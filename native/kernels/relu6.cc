@@ -48,7 +48,8 @@ at::Tensor relu6_plain(const at::Tensor& x) {
 }
 
 at::Tensor relu6_gradient(const at::Tensor& grad, const at::Tensor& y) {
-  if (!plain(y) || !plain(grad) || grad.scalar_type() != y.scalar_type() || grad.strides() != y.strides())
+  // Second derivatives need operators that autograd sees.
+  if (at::GradMode::is_enabled() || !plain(y) || !plain(grad) || grad.scalar_type() != y.scalar_type() || grad.strides() != y.strides())
     return at::where(y.gt(0).logical_and(y.lt(6)), grad, at::zeros({}, grad.options()));
   at::Tensor out = at::empty_like(grad);
   if (grad.scalar_type() == at::kFloat)

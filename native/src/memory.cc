@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -55,9 +56,6 @@ napi_value from_typed_array(napi_env env, napi_callback_info info) {
     void* data;
     napi_value buffer;
     napi_get_typedarray_info(env, given[0], &type, &length, &data, &buffer, &offset);
-    size_t buffer_bytes;
-    void* buffer_data;
-    napi_get_arraybuffer_info(env, buffer, &buffer_data, &buffer_bytes);
     const at::ScalarType dtype = dtype_from_name(to_string(env, given[1]));
     const std::vector<int64_t> shape = to_int_vector(env, given[2]);
     int64_t numel = 1;
@@ -67,6 +65,7 @@ napi_value from_typed_array(napi_env env, napi_callback_info info) {
     }
     // The caller says how the bytes are read (bfloat16 travels in Uint16Array), so bytes are compared, not elements.
     static constexpr size_t kBytes[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
+    if (static_cast<size_t>(type) >= std::size(kBytes)) throw std::invalid_argument("fromTypedArray: expected a typed array of a known kind");
     const size_t bytes = length * kBytes[type];
     if (static_cast<size_t>(numel) * c10::elementSize(dtype) != bytes)
       throw std::invalid_argument("fromTypedArray: expected " + std::to_string(numel * c10::elementSize(dtype)) + " bytes for the shape, got " + std::to_string(bytes));

@@ -1,13 +1,17 @@
 /** `csrm run`: a recipe from images and tags to masks, figures and a report, stage by stage; what is done is not done again. */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Dataset } from "../data/types.ts";
+import { CsrmError } from "../errors.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
+import { readFileBytes } from "../files.ts";
 import { interrupted, throwIfInterrupted } from "../interrupt.ts";
 import { modelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
 import { buildReport } from "../report/build.ts";
 import type { Run } from "../run-folder.ts";
-import type { StageName } from "../run-stage.ts";
+import { readJson, type StageName, writeJson } from "../run-stage.ts";
 import { setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
 import { pretrainStage, type StageOptions, type StageResult, trainedModel, trainStage } from "../training/stages.ts";
@@ -78,9 +82,32 @@ export function pretrainOf(run: Run, dataset: Dataset, progress: Progress): Prom
 }
 
 /** The main training of a run. @param options.start model.safetensors of a start classifier */
-export function trainOf(run: Run, dataset: Dataset, options: { progress: Progress; start: string }): Promise<Done> {
+export async function trainOf(
+  run: Run,
+  dataset: Dataset,
+  options: { progress: Progress; start: string },
+): Promise<Done> {
+  await assertSameStart(run, options.start);
   const work = (stage: StageOptions) => trainStage({ ...stage, start: options.start });
   return trainingStage(run, "train", { dataset, progress: options.progress, work });
+}
+
+/** A run that goes on must go on from the classifier it began with: figures of one start beside training from another would lie. */
+async function assertSameStart(run: Run, start: string): Promise<void> {
+  const file = path.join(run.stage("train").path, "start.json");
+  const sha256 = createHash("sha256")
+    .update(await readFileBytes(start))
+    .digest("hex");
+  const known = existsSync(file) ? (readJson(file) as { start: string; sha256: string }) : null;
+  if (known === null) {
+    writeJson(file, { start, sha256 });
+  } else if (known.sha256 !== sha256) {
+    throw new CsrmError(
+      `training in ${run.path} began from ${known.start}, got ${start}, which is another classifier; ` +
+        "give the same --start, choose another --out, or say --fresh",
+      { code: "config" },
+    );
+  }
 }
 
 interface TrainingWork {

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Dataset } from "../data/types.ts";
-import { CsrmError } from "../errors.ts";
+import { CsrmError, expected } from "../errors.ts";
 import type { MetricsWriter } from "../metrics-writer.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { CSRM } from "../models/csrm.ts";
@@ -73,7 +73,9 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   assertTagged(dataset);
   begin(recipe);
   const info = describeModel(recipe, "csrm", dataset.classes) as ModelInfo & { kind: "csrm" };
-  assertCompatible(modelInfo(start), info, start);
+  const given = modelInfo(start);
+  if (given.kind !== "classifier") throw expected("a start classifier", start, `a ${given.kind} network`);
+  assertCompatible(given, info, start);
   const student: CSRM = buildModel(info);
   loadStartClassifier(student, start);
   prepare(student, recipe.model, recipe.device);

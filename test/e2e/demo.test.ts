@@ -73,6 +73,14 @@ describe("npm run demo -- --tiny", () => {
     run(main, "run", "toy-tiny", "--out", shared, "--start", start);
     expect(existsSync(path.join(shared, "pretrain"))).toBe(false);
     expect(hash(path.join(shared, "train/model.safetensors"))).toBe(hash(path.join(out, "train/model.safetensors")));
+    const other = path.join(out, "train/model.safetensors");
+    expect(() => run(main, "run", "toy-tiny", "--out", shared, "--start", other)).toThrow(
+      /began from .* another classifier/,
+    );
+    const fresh = path.join(temporaryFolder("fresh"), "run");
+    expect(() => run(main, "run", "toy-tiny", "--out", fresh, "--start", other)).toThrow(
+      /expected a start classifier .* csrm/,
+    );
   });
 
   it("ends bit by bit as without a break when killed in the middle of training", async () => {

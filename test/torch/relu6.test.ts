@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { F, gradcheck, randn, type Tensor, tensor } from "../../src/torch/index.ts";
+import { F, grad, gradcheck, randn, type Tensor, tensor } from "../../src/torch/index.ts";
 
 const values = [
   -Number.MAX_VALUE,
@@ -59,4 +59,11 @@ describe.each(["float32", "bfloat16"] as const)("relu6 in %s", (dtype) => {
 
 it("relu6 has the right numeric gradient in float64, where it is composed of other operators", () => {
   gradcheck((x) => F.relu6(x), [tensor([-1, 0.5, 3, 5.5, 7], { dtype: "float64" })]);
+});
+
+it("relu6 has a second derivative", () => {
+  const x = tensor([1, 2, 7]).requiresGrad_();
+  const [first] = grad([F.relu6(x).pow(3).sum()], [x], { createGraph: true });
+  expect(first!.toArray()).toEqual([3, 12, 0]);
+  expect(grad([first!.sum()], [x])[0]!.toArray()).toEqual([6, 12, 0]);
 });
