@@ -124,7 +124,11 @@ async function trainingStage(
   const stage = run.stage(name);
   const done = stage.results<Done>();
   // Paths are stored relative, so that a run folder may be moved.
-  if (done) return { ...done, model: path.join(stage.path, path.basename(done.model)) };
+  if (done) {
+    const model = path.join(stage.path, path.basename(done.model));
+    if (existsSync(model)) return { ...done, model };
+    progress.note(`${model} is gone, so ${name} is done again`);
+  }
   const result = await work({ stage, recipe: run.recipe, dataset, progress, stop: interrupted });
   if (!result.finished) throwIfInterrupted();
   const { seconds, steps, model } = result;

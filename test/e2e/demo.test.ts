@@ -61,6 +61,19 @@ describe("npm run demo -- --tiny", () => {
     expect(readFileSync(path.join(out, "train/metrics.jsonl"), "utf8")).toBe(lines);
   });
 
+  it("does a training stage again whose network was deleted, and gets the same", () => {
+    const model = path.join(out, "train/model.safetensors");
+    const before = hash(model);
+    rmSync(model);
+    run("scripts/demo.mjs", "--tiny", "--out", out);
+    expect(hash(model)).toBe(before);
+  });
+
+  it("says how to come by a start classifier", () => {
+    const empty = path.join(temporaryFolder("no-start"), "run");
+    expect(() => run(main, "train", "toy-tiny", "--out", empty)).toThrow(/expected a start classifier.*csrm pretrain/);
+  });
+
   it("refuses another recipe in the same folder, showing the difference", () => {
     expect(() => run(main, "run", "toy-tiny", "--out", out, "--set", "schedule.steps=7")).toThrow(
       /schedule\.steps: 6 → 7/,

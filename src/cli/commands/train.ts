@@ -1,6 +1,8 @@
 /** `csrm train`: the main training of a run, from its start classifier or another. */
+import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
+import { expected } from "../../errors.ts";
 import { openTrainingData } from "../../pipeline/prepare.ts";
 import { trainOf } from "../../pipeline/run.ts";
 import { duration } from "../../progress.ts";
@@ -27,6 +29,14 @@ export function register(program: Command): void {
       const done = await withRun(recipe, options, async (run, progress) => {
         const dataset = await openTrainingData(run.recipe, progress);
         const start = options.start ?? path.join(run.path, "pretrain", "model.safetensors");
+        if (!existsSync(start)) {
+          throw expected(
+            "a start classifier",
+            "--start",
+            start,
+            "make one with csrm pretrain on the same --out, or name one",
+          );
+        }
         return trainOf(run, dataset, { progress, start });
       });
       if (options.json) printJson(done);
