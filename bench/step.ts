@@ -18,7 +18,7 @@ import { pseudoLabels } from "../src/training/pseudo-labels.ts";
 import { median, print, type Timing, timingOf } from "./measure.ts";
 import { resnet50Yardstick } from "./yardstick.ts";
 
-const ROUNDS = 3;
+const ROUNDS = 5;
 const SIZE = 256;
 const LABELLED = 4;
 const IMAGES = 8;

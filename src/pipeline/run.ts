@@ -94,11 +94,14 @@ export async function trainOf(
 
 /** A run that goes on must go on from the classifier it began with: figures of one start beside training from another would lie. */
 async function assertSameStart(run: Run, start: string): Promise<void> {
-  const file = path.join(run.stage("train").path, "start.json");
+  const stage = run.stage("train");
+  const file = path.join(stage.path, "start.json");
   const sha256 = createHash("sha256")
     .update(await readFileBytes(start))
     .digest("hex");
-  const known = existsSync(file) ? (readJson(file) as { start: string; sha256: string }) : null;
+  // Before the first checkpoint nothing came of the start yet: a wrong one must not keep the right one out.
+  const begun = stage.results() !== null || existsSync(path.join(stage.checkpoints, "last.safetensors"));
+  const known = begun && existsSync(file) ? (readJson(file) as { start: string; sha256: string }) : null;
   if (known === null) {
     writeJson(file, { start, sha256 });
   } else if (known.sha256 !== sha256) {
