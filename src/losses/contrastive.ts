@@ -5,7 +5,6 @@ import { type ContrastPixels, type ContrastRules, contrastMasks } from "./contra
 import { fullPrecision, unitRows } from "./functional.ts";
 import type { MemoryBank } from "./memory-bank.ts";
 
-
 export interface ContrastiveOptions extends ContrastRules {
   /** P: queries drawn a class, with replacement. */
   queries: number;
