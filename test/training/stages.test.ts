@@ -104,9 +104,9 @@ describe("the training stages", () => {
   });
 
   it("refuse a start of another architecture, an absent one, and images without any tag", async () => {
-    const other = tinyRecipe(root, ["model.backbone=resnet18"]);
+    const other = tinyRecipe(root, ["model.backbone=mobilenet_v2"]);
     await expect(trainStage({ ...options(stage("train"), other), start })).rejects.toThrow(
-      /expected backbone resnet18 .*mobilenet_v2.*another architecture/,
+      /expected backbone mobilenet_v2 .*resnet18.*another architecture/,
     );
     const absent = path.join(root, "absent.safetensors");
     await expect(trainStage({ ...options(stage("train"), tinyRecipe(root)), start: absent })).rejects.toThrow(
