@@ -1,6 +1,6 @@
 /** One stage of a run: its folder, its metrics, and whether it is done. */
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { CsrmError, messageOf, show } from "./errors.ts";
 import { readTextSync, writeFileAtomicSync } from "./files.ts";
 import { MetricsWriter } from "./metrics-writer.ts";
@@ -49,10 +49,22 @@ export class Stage {
   }
 }
 
+/** Not mkdir's own recursion: Node's never ends below a folder that refuses children as absent, such as /proc. */
+function makeFolders(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(path) !== path) makeFolders(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process may have been faster.
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
+}
+
 /** @throws CsrmError (code "file") naming the folder */
 export function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolders(resolve(path));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reason = REASONS[code] ?? messageOf(error);

@@ -134,6 +134,10 @@ describe("openRun", () => {
     expect(() => open(join(out, "below"))).toThrow("below: a part of the path is a file");
   });
 
+  it.skipIf(!existsSync("/proc/self"))("ends with an error below a folder that takes no children", () => {
+    expect(() => open("/proc/csrm/run")).toThrow("cannot make the folder /proc/csrm/run");
+  });
+
   it("tells which folder is no run when its recipe is asked for", () => {
     expect(() => recipeOfRun(join(root, "nowhere"))).toThrow(`no run folder at ${join(root, "nowhere")}`);
   });
