@@ -104,6 +104,8 @@ async function imageError(path: string, error: unknown): Promise<CsrmError> {
       if (/unsupported image format/.test(message)) {
         return `it is not a picture of a known format (${IMAGE_EXTENSIONS.map((ending) => ending.slice(1)).join(", ")})`;
       }
+      // The decoder's threads share one buffer for messages: another job that ends just then empties it.
+      if (message === "Unknown error") return "it is cut off or damaged";
       if (/premature end|unexpected end|read error|truncated/i.test(message))
         return `it is cut off or damaged (${message})`;
       return message;

@@ -126,6 +126,17 @@ describe("files that are no picture", () => {
     await expect(decodeImage(path, { plan: () => plan })).rejects.toThrow(reason);
   });
 
+  it("name the reason also when other pictures are decoded at the same time", async () => {
+    const broken = scratch.write("half-of-many.png", png.subarray(0, png.length >> 1));
+    const sound = scratch.path("whole.png");
+    const results = await Promise.allSettled(
+      Array.from({ length: 400 }, (_, i) => (i % 2 ? imageSize(sound) : decodeImage(broken))),
+    );
+    for (const result of results.filter((_, i) => i % 2 === 0)) {
+      expect(result.status === "rejected" && (result.reason as Error).message).toMatch(/cut off or damaged/);
+    }
+  });
+
   it("also when they are missing, folders or single pixels", async () => {
     await expect(decodeImage(scratch.path("none.jpg"))).rejects.toThrow(/none.jpg: no such file/);
     await expect(imageSize(scratch.path("none.jpg"))).rejects.toThrow(/none.jpg: no such file/);
