@@ -1,7 +1,7 @@
 /** Checkpoints: one safetensors file with every tensor and all other state of a run, written whole or not at all. */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import { CsrmError } from "../errors.ts";
+import { CsrmError, messageOf } from "../errors.ts";
 import { linkFileSync } from "../files.ts";
 import { loadTensors, saveTensors, type Tensor } from "../torch/index.ts";
 
@@ -54,9 +54,31 @@ export class CheckpointFolder {
     }
   }
 
-  /** The newest checkpoint, or null where the stage has not saved one yet. @throws CsrmError for a file of something else */
+  /**
+   * The newest checkpoint, or null where the stage has not saved one yet.
+   * @throws CsrmError for a damaged file or one of something else, saying how the stage can go on
+   */
   load(): SavedCheckpoint | null {
-    return existsSync(this.last) ? readCheckpoint(this.last, this.stage) : null;
+    if (!existsSync(this.last)) return null;
+    try {
+      return readCheckpoint(this.last, this.stage);
+    } catch (error) {
+      throw new CsrmError(`${messageOf(error)}; ${this.mend()}`, { code: "weights", cause: error });
+    }
+  }
+
+  /** What to do about an unusable last checkpoint. The newest numbered file may be the same file, so each is tried. */
+  private mend(): string {
+    for (const step of this.steps().reverse()) {
+      const file = path.join(this.folder, `step-${step}.safetensors`);
+      try {
+        disposeAll(readCheckpoint(file, this.stage));
+        return `copy ${file} over it to go on from step ${step}`;
+      } catch {
+        // as unusable as the last
+      }
+    }
+    return "delete it to begin the stage anew";
   }
 
   private steps(): number[] {
@@ -66,6 +88,11 @@ export class CheckpointFolder {
       .map(Number)
       .sort((a, b) => a - b);
   }
+}
+
+/** Frees a checkpoint's tensors. */
+export function disposeAll({ tensors }: SavedCheckpoint): void {
+  for (const group of Object.values(tensors)) for (const tensor of group.values()) tensor.dispose();
 }
 
 /** @throws CsrmError when the file is missing, damaged, no checkpoint, or one of another stage */

@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import { CsrmError } from "../errors.ts";
 import { scope, type Tensor } from "../torch/index.ts";
-import type { CheckpointContent, CheckpointFolder, SavedCheckpoint } from "./checkpoint.ts";
+import { type CheckpointContent, type CheckpointFolder, disposeAll, type SavedCheckpoint } from "./checkpoint.ts";
 
 /** What one step tells. Tensors are read back only when they are logged. */
 export interface StepReport {
@@ -65,7 +65,7 @@ export async function trainingLoop<B>(
     task.restore(saved);
     done = saved.step;
     before = Number(saved.state.seconds);
-    for (const group of Object.values(saved.tensors)) for (const tensor of group.values()) tensor.dispose();
+    disposeAll(saved);
   }
   options.onStart?.(done);
   const started = performance.now();

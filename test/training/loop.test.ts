@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, truncateSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { MemoryBank } from "../../src/losses/memory-bank.ts";
 import { liveTensors, ones, rngState, type Tensor } from "../../src/torch/index.ts";
@@ -66,5 +66,17 @@ describe("a folder of checkpoints", () => {
       "step-11.safetensors",
       "step-9.safetensors",
     ]);
+  });
+
+  it.each([
+    [0, /last\.safetensors.*; delete it to begin the stage anew/],
+    [1, /last\.safetensors.*; copy .*step-1\.safetensors over it to go on from step 1/],
+  ])("says how to go on when the last one is cut off and %i older ones are kept", (keep, advice) => {
+    const checkpoints = new CheckpointFolder({ folder: temporaryFolder("damaged"), stage: "train", keep });
+    for (const step of [1, 2]) checkpoints.save(step, { tensors: { a: new Map([["x", ones([2])]]) }, state: {} });
+    truncateSync(checkpoints.last, 50);
+    const before = liveTensors();
+    expect(() => checkpoints.load()).toThrow(advice);
+    expect(liveTensors()).toBe(before);
   });
 });
