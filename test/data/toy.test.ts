@@ -133,13 +133,14 @@ describe("toy scenes", () => {
   it("paint the bodies of companion classes alike and their marks differently", () => {
     const pairs = [
       ["cow", "dog"],
+      ["cat", "fish"],
       ["bird", "lizard"],
     ] as const;
     for (const pair of pairs) {
       const [a, b] = pair.map((name) => CREATURES.findIndex((creature) => creature.name === name) + 1);
       const bodies = distance(meanColour(scenes, a!, PART.body), meanColour(scenes, b!, PART.body));
       const marks = distance(meanColour(scenes, a!, PART.mark), meanColour(scenes, b!, PART.mark));
-      expect(bodies).toBeLessThan(20);
+      expect(bodies).toBeLessThan(25);
       expect(marks).toBeGreaterThan(2 * bodies);
     }
   });
@@ -266,4 +267,4 @@ describe("the toy set on disk", () => {
   });
 });
 
-const FINGERPRINTS = ["6593fb8f475d9541", "4b824a466831826c", "46d4781faefcee0b", "f1b5e2ffae4edac9"];
+const FINGERPRINTS = ["109185b25281a3d3", "bf60565de1d3b623", "8bb32fa23002e337", "7d11e20f818ffa9d"];

@@ -1,6 +1,6 @@
 /**
- * The seven classes of the toy world. Bodies come in pairs of one usual material (cow and dog, cat and fish, bird and lizard; the
- * truck shares its paint with containers that belong to no class), so that only small marks tell the classes apart for certain.
+ * The seven classes of the toy world. Bodies come in pairs of much the same usual material (cow and dog, cat and fish, bird and lizard;
+ * the truck shares its paint with containers that belong to no class), so that only small marks tell the classes apart for certain.
  */
 import type { Rng } from "../rng.ts";
 import { drawBird, drawFish, drawLizard } from "./finned-and-feathered.ts";

@@ -1,12 +1,21 @@
 /**
- * Things that belong to no class but are made of the very materials that bodies are made of, in body-like shapes: logs with
- * stubs, boulders and containers. Because of them a material alone proves no class, and a classifier must look for the marks.
+ * Things that belong to no class, in body-like shapes: logs with stubs, boulders and containers. Some are made of the very materials
+ * that bodies are made of: because of them a material alone proves no class, and a classifier must look for the marks.
  */
 import type { Rng } from "../rng.ts";
 import { PART } from "./canvas.ts";
 import { type Ground, lump, penOnGround } from "./clutter.ts";
 import { type Pen, type Point, polar, type Shader } from "./pen.ts";
-import { darker, hide, panel, scales, stripes } from "./textures.ts";
+import { darker, hide, panel, plain, type Rgb, scales, stripes } from "./textures.ts";
+
+/** How often a decoy is made of what bodies are made of. */
+const LOOKALIKE = 0.35;
+const BODIES = [hide, stripes, scales] as const;
+const EARTHS: readonly Rgb[] = [
+  [96, 72, 54],
+  [120, 118, 116],
+  [70, 78, 62],
+];
 
 /** A bent log with stubs. */
 function log(pen: Pen, rng: Rng, skin: Shader): void {
@@ -60,9 +69,12 @@ function containers(pen: Pen, rng: Rng): void {
 /** One decoy of a random material; `scale` is about its length as a fraction of the picture. */
 export function drawDecoy(ground: Ground, rng: Rng, scale: number): void {
   const pen = penOnGround(ground, rng, scale);
-  const material = rng.int(4);
-  const skin = [hide, stripes, scales, panel][material]!(rng);
-  if (material === 3) containers(pen, rng);
-  else if (rng.next() < 0.7) log(pen, rng, skin);
+  const lookalike = rng.next() < LOOKALIKE;
+  if (lookalike && rng.next() < 0.25) {
+    containers(pen, rng);
+    return;
+  }
+  const skin = lookalike ? BODIES[rng.int(BODIES.length)]!(rng) : plain(rng, EARTHS[rng.int(EARTHS.length)]!, 0.06);
+  if (rng.next() < 0.7) log(pen, rng, skin);
   else lump(pen, rng, skin);
 }

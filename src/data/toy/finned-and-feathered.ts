@@ -42,10 +42,10 @@ export function drawFish(pen: Pen, rng: Rng): void {
   drawEye(pen, polar(joints[0]!, -0.9, 0.045), { radius: 0.04, iris: [250, 250, 240] });
 }
 
-/** A small head with a red crest and a yellow beak, thin orange legs. */
+/** A red crest and a yellow beak, thin orange legs. */
 export function drawBird(pen: Pen, rng: Rng): void {
   const feathers = coat(rng, scales, stripes);
-  const wing = darker(feathers, 0.8);
+  const wing = darker(feathers, 0.88);
   const red = plain(rng, [224, 44, 60], 0.08);
   const beak = plain(rng, [252, 184, 40], 0.06);
   const legs = plain(rng, [236, 130, 40], 0.06);
@@ -70,9 +70,9 @@ export function drawBird(pen: Pen, rng: Rng): void {
   const gaze = rng.range(-0.35, 0.35);
   for (const lift of [-2.3, -1.8, -1.3]) {
     const base = polar(neck, gaze + lift, 0.07);
-    pen.capsule({ from: base, to: polar(base, gaze + lift - 0.3, 0.08), radii: [0.034, 0.02] }, red, PART.mark);
+    pen.capsule({ from: base, to: polar(base, gaze + lift - 0.3, 0.08), radii: [0.042, 0.03] }, red, PART.mark);
   }
-  pen.ellipse({ at: neck, radii: [0.1, 0.095] }, red, PART.mark);
+  pen.ellipse({ at: neck, radii: [0.1, 0.095] }, feathers, PART.body);
   const mouth = polar(neck, gaze, 0.07);
   pen.polygon(
     [polar(mouth, gaze - 1.6, 0.055), polar(mouth, gaze + 0.1, 0.19), polar(mouth, gaze + 1.6, 0.055)],
@@ -89,12 +89,11 @@ function drawWing(pen: Pen, wing: { root: Point; angle: number; reach: number },
   }
 }
 
-/** A long bending body with sprawled legs; a magenta frill round the head and a yellow eye. */
+/** A long bending body with sprawled legs; a magenta frill round the neck, spots of it along the back, and a yellow eye. */
 export function drawLizard(pen: Pen, rng: Rng): void {
   const skin = coat(rng, scales, stripes);
-  const dark = darker(skin, 0.8);
+  const dark = darker(skin, 0.88);
   const frill = plain(rng, [206, 52, 170], 0.14);
-  const lime = plain(rng, [176, 214, 70], 0.1);
   const bend = rng.range(-0.3, 0.3);
   const body = spine([0.3, 0], { angle: Math.PI - bend * 1.2, bend, step: 0.15, count: 4 });
   const course = Math.PI + bend * 2.8;
@@ -116,14 +115,15 @@ export function drawLizard(pen: Pen, rng: Rng): void {
   }
   pen.chain(tail, [0.11, 0.085, 0.06, 0.04, 0.022], skin, PART.body);
   pen.chain(body, [0.11, 0.16, 0.175, 0.155, 0.11], skin, PART.body);
+  for (const joint of body.slice(1)) pen.ellipse({ at: joint, radii: [0.04, 0.03] }, frill, PART.mark);
   const gaze = -bend * 1.2 + rng.range(-0.3, 0.3);
   const head = polar(body[0]!, gaze, 0.14);
   const nape = polar(head, gaze + Math.PI, 0.06);
   const ruff: Point[] = [];
   for (let i = 0; i <= 10; i++) {
-    ruff.push(polar(nape, gaze + Math.PI / 2 + (i / 10) * Math.PI, i % 2 === 0 ? 0.2 : 0.15));
+    ruff.push(polar(nape, gaze + Math.PI / 2 + (i / 10) * Math.PI, i % 2 === 0 ? 0.17 : 0.13));
   }
   pen.polygon([...ruff, polar(nape, gaze, 0.06)], frill, PART.mark);
-  pen.capsule({ from: nape, to: polar(head, gaze, 0.09), radii: [0.085, 0.05] }, lime, PART.mark);
+  pen.capsule({ from: nape, to: polar(head, gaze, 0.09), radii: [0.1, 0.065] }, skin, PART.body);
   drawEye(pen, polar(head, gaze - 0.9, 0.035), { radius: 0.026, iris: [255, 206, 40] });
 }

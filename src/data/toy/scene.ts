@@ -54,7 +54,7 @@ function compose(rng: Rng, classes: readonly number[], size: number): Scene | nu
   const horizon = paintBackground(canvas, biome, rng);
   const ground = { canvas, horizon };
   for (let i = rng.int(4); i >= 0; i--) drawTrifle(ground, rng);
-  for (let i = rng.int(3); i >= 0; i--) drawDecoy(ground, rng, rng.range(0.36, 0.64));
+  for (let i = rng.int(3); i > 0; i--) drawDecoy(ground, rng, rng.range(0.28, 0.5));
   const actors: Actor[] = [];
   for (const label of classes)
     actors.push(measureActor(rng, { label, count: classes.length, size, horizon, others: actors }));
@@ -91,7 +91,7 @@ function develop(rgb: Uint8Array, size: number, rng: Rng): void {
   const [gx, gy] = [Math.cos(angle) * slope, Math.sin(angle) * slope];
   const exposure = rng.range(0.86, 1.12);
   const tint = [rng.range(0.95, 1.05), 1, rng.range(0.95, 1.05)] as const;
-  const grain = rng.range(4, 14);
+  const grain = rng.range(1, 4);
   for (let y = 0, at = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       const light = exposure * (1 + gx * (x - size / 2) + gy * (y - size / 2));

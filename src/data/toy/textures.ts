@@ -69,35 +69,35 @@ export function darker(shader: Shader, gain: number): Shader {
   };
 }
 
-/** Cream hide with brown patches. */
-export function hide(rng: Rng): Shader {
+/** Cream hide with patches, brown ones as a rule. */
+export function hide(rng: Rng, patches: Rgb = [188, 152, 120]): Shader {
   const light = jitter(rng, [226, 208, 178]);
-  const dark = jitter(rng, [122, 82, 58]);
+  const dark = jitter(rng, patches);
   const seed = noiseSeed(rng);
   const grain = noiseSeed(rng);
   const level = rng.range(0.46, 0.56);
   return (u, v, out) => {
     const patch = ramp(cloud(u * 5.5, v * 5.5, seed), level - 0.03, level + 0.03);
-    mix(out, light, dark, patch, 0.93 + 0.14 * valueNoise(u * 30, v * 30, grain));
+    mix(out, light, dark, patch, 0.97 + 0.06 * valueNoise(u * 30, v * 30, grain));
   };
 }
 
 /** Orange fur with wavy dark stripes across the object's length. */
 export function stripes(rng: Rng): Shader {
   const light = jitter(rng, [222, 142, 62]);
-  const dark = jitter(rng, [104, 58, 36]);
+  const dark = jitter(rng, [180, 104, 52]);
   const seed = noiseSeed(rng);
   const rate = rng.range(30, 42);
   const width = rng.range(-0.1, 0.25);
   return (u, v, out) => {
     const wave = Math.sin(rate * (u + 0.12 * cloud(u * 4, v * 4, seed)) + 2.4 * Math.sin(v * 3.1));
-    mix(out, light, dark, ramp(wave, width, width + 0.35) * 0.85, 0.93 + 0.14 * valueNoise(u * 28, v * 28, seed));
+    mix(out, light, dark, ramp(wave, width, width + 0.35) * 0.85, 0.97 + 0.06 * valueNoise(u * 28, v * 28, seed));
   };
 }
 
 /** Teal scales: staggered rows of discs with a bright rim. */
 export function scales(rng: Rng): Shader {
-  const deep = jitter(rng, [34, 108, 112]);
+  const deep = jitter(rng, [58, 136, 130]);
   const bright = jitter(rng, [92, 178, 152]);
   const seed = noiseSeed(rng);
   const rate = rng.range(11, 15);
@@ -108,7 +108,7 @@ export function scales(rng: Rng): Shader {
     const dx = x - cell - 0.5;
     const dy = v * rate * 1.3 - row - 0.2;
     const rim = ramp(dx * dx + dy * dy * 0.7, 0.08, 0.42);
-    mix(out, bright, deep, rim, 0.82 + 0.34 * hash(cell, row, seed));
+    mix(out, bright, deep, rim, 0.93 + 0.14 * hash(cell, row, seed));
   };
 }
 
@@ -125,8 +125,8 @@ export function panel(rng: Rng): Shader {
   const seed = noiseSeed(rng);
   const rate = rng.range(7, 11);
   return (u, v, out) => {
-    const seam = Math.abs((((u * rate) % 1) + 1) % 1) < 0.13 ? 0.7 : 0;
-    const stain = ramp(cloud(u * 6, v * 6, seed), 0.58, 0.72) * 0.6;
-    mix(out, paint, rust, Math.max(seam, stain), 0.95 + 0.1 * valueNoise(u * 30, v * 30, seed));
+    const seam = Math.abs((((u * rate) % 1) + 1) % 1) < 0.13 ? 0.4 : 0;
+    const stain = ramp(cloud(u * 6, v * 6, seed), 0.58, 0.72) * 0.3;
+    mix(out, paint, rust, Math.max(seam, stain), 0.97 + 0.06 * valueNoise(u * 30, v * 30, seed));
   };
 }

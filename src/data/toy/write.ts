@@ -22,7 +22,7 @@ export interface ToyOptions {
 }
 
 /** Part of the stamp: to be raised with every change that alters a pixel, so that an old set is not taken for a new one. */
-const VERSION = 2;
+const VERSION = 3;
 const STAMP = "toy.json";
 const JPEG_QUALITY = 92;
 /** Encodings under way while the next scene is drawn: enough to keep libuv's threads busy, few enough to bound memory. */
