@@ -9,7 +9,7 @@ import { CsrmError } from "./errors.ts";
 export class InterruptedError extends CsrmError {
   readonly exitCode: number;
   constructor(exitCode: number) {
-    super("stopped; run the same command to go on", { code: "interrupted" });
+    super("stopped; run the same command (without --fresh) to go on", { code: "interrupted" });
     this.exitCode = exitCode;
   }
 }
@@ -46,7 +46,7 @@ export function watchInterrupts(onFirst: (message: string) => void): () => void 
       received = signal;
       // Without listeners the system's own handling is back: the next signal ends the process, even in the middle of a long operator.
       for (const other of listeners) process.off(other.signal, other.listener);
-      onFirst("stopping after this step; run the same command to go on (Ctrl-C again: stop at once)");
+      onFirst("stopping after this step; run the same command (without --fresh) to go on (Ctrl-C again: stop at once)");
     };
     process.on(signal, listener);
     return { signal, listener };

@@ -3,7 +3,7 @@
  * stopped; with another recipe it is an error that shows the difference.
  */
 import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { collectEnvironment } from "./environment.ts";
 import { CsrmError, messageOf } from "./errors.ts";
 import { writeFileAtomicSync } from "./files.ts";
@@ -33,6 +33,7 @@ export interface OpenRunOptions {
 export function openRun(options: OpenRunOptions): Run {
   const { recipe, fresh = false, note = () => {}, now = () => new Date() } = options;
   const path = resolve(options.out);
+  const stored = withInnerPaths(recipe, path);
   makeFolder(path);
   let lock = lockFolder(path, note);
   try {
@@ -50,8 +51,8 @@ export function openRun(options: OpenRunOptions): Run {
       makeFolder(path);
       lock = lockFolder(path, note);
     }
-    const resumed = state === "run" && !fresh && goesOn(path, recipe);
-    if (!resumed) writeFileAtomicSync(join(path, "config.yaml"), dumpRecipe(recipe));
+    const resumed = state === "run" && !fresh && goesOn(path, stored);
+    if (!resumed) writeFileAtomicSync(join(path, "config.yaml"), dumpRecipe(stored));
     recordSession(path, options, now());
     return new Run({ path, recipe, resumed, lock });
   } catch (error) {
@@ -114,11 +115,28 @@ function isBookkeeping(name: string): boolean {
   return name.startsWith(".lock") || /^\.csrm-.*\.tmp$/.test(name);
 }
 
-/** Whether the run there is of the same recipe. A start of another that came to nothing, e.g. for a misspelt file, is cleared away. */
+/** The recipe as config.yaml has it: a data set inside the run is told from there, so that a run folder may be moved. */
+function withInnerPaths(recipe: Recipe, run: string): Recipe {
+  const { root } = recipe.data;
+  if (root === null || !resolve(root).startsWith(run + sep)) return recipe;
+  return { ...recipe, data: { ...recipe.data, root: relative(run, root) } };
+}
+
+/** Keys that nothing reads before the predict stage. */
+const READ_LATE = /^(predict|refine)\.|^data\.(lists\.score|masks)/;
+
+/**
+ * Whether the run there is of the same recipe, but for keys that no stage has read so far. A start of another that came to nothing, e.g.
+ * for a misspelt file, is cleared away.
+ */
 function goesOn(path: string, recipe: Recipe): boolean {
   const file = join(path, "config.yaml");
   const differences = diffRecipes(readYamlMapping(file), JSON.parse(JSON.stringify(recipe)));
   if (differences.length === 0) return true;
+  if (differences.every((line) => READ_LATE.test(line)) && hasNoResults(join(path, "predict"))) {
+    writeFileAtomicSync(file, dumpRecipe(recipe));
+    return true;
+  }
   if (hasNoResults(path)) {
     rmSync(join(path, "environment.json"), { force: true });
     return false;
@@ -131,6 +149,7 @@ function goesOn(path: string, recipe: Recipe): boolean {
 }
 
 function hasNoResults(path: string): boolean {
+  if (!existsSync(path)) return true;
   const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
   return files.every(({ name }) => isBookkeeping(name) || name === "config.yaml" || name === "environment.json");
 }

@@ -1,5 +1,5 @@
 /** One process at a time in a run folder: a lock file with the holder's process id. A lock whose process is gone is taken over. */
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { CsrmError } from "./errors.ts";
@@ -36,7 +36,7 @@ export function lockFolder(folder: string, note: (text: string) => void): RunLoc
     const found = readIfThere(file);
     if (found === null) continue;
     const holder = parseHolder(found);
-    if (round > 5 || isAlive(holder)) throw heldBy(holder, folder, file);
+    if (round > 5 || (holder === null ? isYoung(file) : isAlive(holder))) throw heldBy(holder, folder, file);
     if (removeStale(file, found)) note(`took over ${folder} from process ${holder?.pid ?? "?"}, which is gone`);
   }
   const release = () => {
@@ -102,9 +102,17 @@ function parseHolder(text: string): Holder | null {
   }
 }
 
-/** A file that is no lock of ours, e.g. cut off by a full disk, is nobody's. A process on another machine counts as alive. */
-function isAlive(holder: Holder | null): boolean {
-  if (holder === null) return false;
+/** Milliseconds within which a lock's text follows its file. */
+const BIRTH = 5000;
+
+/** Whether a file that names no holder may be a lock just being written; an old one, e.g. cut off by a full disk, is nobody's. */
+function isYoung(file: string): boolean {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat !== undefined && Date.now() - stat.mtimeMs < BIRTH;
+}
+
+/** A process on another machine counts as alive. */
+function isAlive(holder: Holder): boolean {
   if (holder.host !== os.hostname()) return true;
   try {
     process.kill(holder.pid, 0);

@@ -8,8 +8,8 @@ import { makeFolder, readJson, writeJson } from "./run-stage.ts";
 export type Settings = Readonly<Record<string, unknown>>;
 
 export interface StampOptions {
-  /** Move what is there aside and begin anew. */
-  fresh?: boolean;
+  /** Move what is there aside and begin anew: always, or only when it was made with other settings. Default: neither. */
+  fresh?: boolean | "if-other";
   /** Told where the old folder went. */
   note?: (text: string) => void;
 }
@@ -23,12 +23,11 @@ const STAMP = "settings.json";
  */
 export function openStamped(path: string, settings: Settings, { fresh = false, note }: StampOptions = {}): void {
   makeFolder(path);
-  if (!fresh) {
-    const found = stampOf(path);
-    if (found) {
-      checkSame(path, found, settings);
-      return;
-    }
+  const found = fresh === true ? null : stampOf(path);
+  if (found) {
+    const differences = diff(found, settings);
+    if (differences.length === 0) return;
+    if (!fresh) throw otherSettings(path, differences);
   }
   // What an interrupted write leaves is nobody's property.
   const names = readdirSync(path).filter((name) => !/^\.csrm-.*\.tmp$/.test(name));
@@ -52,15 +51,17 @@ export function stampOf(path: string): Settings | null {
   return existsSync(file) ? readJson(file) : null;
 }
 
-function checkSame(path: string, found: Settings, settings: Settings): void {
+function diff(found: Settings, settings: Settings): string[] {
   const now = JSON.parse(JSON.stringify(settings)) as Settings;
   const keys = [...new Set([...Object.keys(found), ...Object.keys(now)])];
-  const lines = keys
+  return keys
     .filter((key) => JSON.stringify(found[key]) !== JSON.stringify(now[key]))
     .map((key) => `  ${key}: ${show(found[key])} → ${show(now[key])}`);
-  if (lines.length === 0) return;
-  throw new CsrmError(
-    `${path} was made with other settings (there → now):\n${lines.join("\n")}\n` +
+}
+
+function otherSettings(path: string, differences: readonly string[]): CsrmError {
+  return new CsrmError(
+    `${path} was made with other settings (there → now):\n${differences.join("\n")}\n` +
       "choose another --out, or say --fresh to begin anew and keep the old results aside",
     { code: "config" },
   );

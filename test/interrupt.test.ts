@@ -38,7 +38,7 @@ describe("interrupts", () => {
     const steps = "for (let i = 0; i < 500; i++) { hold(20); await safePoint(); }";
     const result = await run(worker(steps), (child) => child.kill(signal));
     expect(result.code).toBe(exitCode);
-    expect(result.errors).toContain("stopping after this step; run the same command to go on");
+    expect(result.errors).toContain("stopping after this step; run the same command (without --fresh) to go on");
   });
 
   it("a second Ctrl-C ends the process in the middle of a step", async () => {

@@ -6,8 +6,10 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import os, { tmpdir } from "node:os";
@@ -88,6 +90,30 @@ describe("openRun", () => {
     expect(json(join(out, "environment.json"))).toMatchObject({ command: ["second"], resumed: [] });
   });
 
+  it("takes other values of keys that are read late, until something was predicted", () => {
+    const out = freshOut();
+    open(out).close();
+    mkdirSync(join(out, "train"));
+    writeFileSync(join(out, "train", "model.safetensors"), "");
+    const late = loadRecipe(recipeFile, { set: ["data.lists.score=[val]", "predict.threshold=0.5"] });
+    const run = open(out, { recipe: late });
+    expect(run.resumed).toBe(true);
+    expect(recipeOfRun(out)).toEqual(late);
+    run.close();
+    mkdirSync(join(out, "predict"));
+    writeFileSync(join(out, "predict", "a.npz"), "");
+    expect(() => open(out)).toThrow(/predict.threshold: 0.5 → "train"/);
+  });
+
+  it("goes on where the folder was moved, with the data set inside it", () => {
+    const [before, after] = [freshOut(), freshOut()];
+    const inside = (out: string) => ({ ...recipe, data: { ...recipe.data, root: join(out, "data") } });
+    open(before, { recipe: inside(before) }).close();
+    renameSync(before, after);
+    expect(open(after, { recipe: inside(after) }).resumed).toBe(true);
+    expect(recipeOfRun(after).data.root).toBe(join(after, "data"));
+  });
+
   it("moves the old run aside and begins anew when asked to", () => {
     const out = freshOut();
     const first = open(out);
@@ -122,6 +148,10 @@ describe("openRun", () => {
     mkdirSync(out);
     writeFileSync(join(out, ".csrm-1-abc.tmp"), "half");
     writeFileSync(join(out, ".lock"), "");
+    // A lock without a name may be one that another process is just writing; one that stays so is nobody's.
+    expect(() => open(out)).toThrow("another process is at work");
+    const then = new Date(Date.now() - 60_000);
+    utimesSync(join(out, ".lock"), then, then);
     expect(open(out).resumed).toBe(false);
   });
 

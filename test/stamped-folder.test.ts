@@ -39,6 +39,16 @@ describe("a stamped folder", () => {
     expect(notes).toEqual([`kept the old results as ${folder}.old`, `kept the old results as ${folder}.old-2`]);
   });
 
+  it("moves aside only what has other settings when told so", () => {
+    openStamped(folder, { name: "a" });
+    writeFileSync(join(folder, "a"), "");
+    openStamped(folder, { name: "a" }, { fresh: "if-other" });
+    expect(readdirSync(folder).sort()).toEqual(["a", "settings.json"]);
+    openStamped(folder, { name: "b" }, { fresh: "if-other" });
+    expect(readdirSync(folder)).toEqual(["settings.json"]);
+    expect(existsSync(join(`${folder}.old`, "a"))).toBe(true);
+  });
+
   it("is not made of a folder with other files, but of one with what an interrupted write left", () => {
     openStamped(folder, {});
     rmSync(join(folder, "settings.json"));

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { ClassTable } from "../data/types.ts";
-import { expected } from "../errors.ts";
+import { CsrmError, expected } from "../errors.ts";
 import { readError, readFileBytes } from "../files.ts";
 import { decodeLabelPng } from "../formats/indexed-png.ts";
 import { classIndexer } from "./class-index.ts";
@@ -48,6 +48,17 @@ export function maskReader(options: { dir: string; classes: ClassTable }): MaskR
       return toIndices(mask, file);
     },
   };
+}
+
+/** @throws CsrmError naming the first of these images without a mask in the folder, and how many there are */
+export function assertMasks(dir: string, list: string, ids: readonly string[]): void {
+  const missing = ids.filter((id) => !existsSync(join(dir, `${id}.png`)));
+  if (missing.length === 0) return;
+  throw new CsrmError(
+    `${missing.length} of the ${ids.length} images of list ${list} have no mask, the first: ${join(dir, `${missing[0]}.png`)}; ` +
+      "name lists that have (data.lists.score, data.masks), or none to go without figures",
+    { code: "data" },
+  );
 }
 
 /**

@@ -5,7 +5,7 @@ import { writeFileAtomic } from "../files.ts";
 import { encodeIndexedPng } from "../formats/indexed-png.ts";
 import { type Progress, silentProgress } from "../progress.ts";
 import { isNewer, workThrough } from "../resumable.ts";
-import { openStamped, stampOf } from "../stamped-folder.ts";
+import { openStamped, type StampOptions, stampOf } from "../stamped-folder.ts";
 import { readPrediction } from "./prediction-file.ts";
 import type { Source } from "./predictor.ts";
 import { labelMapOf } from "./pseudo-labels.ts";
@@ -18,7 +18,7 @@ export interface LabelOptions {
   ids: readonly string[];
   /** Background threshold, 0…1. Source "segmentation" has none: null. */
   threshold: number | null;
-  fresh?: boolean;
+  fresh?: StampOptions["fresh"];
   progress?: Progress;
   /** What the progress calls it (default "labels"). */
   label?: string;

@@ -12,8 +12,8 @@ import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { encodeIndexedPng } from "../formats/indexed-png.ts";
 import { openModel } from "../models/model-file.ts";
 import { type Progress, silentProgress } from "../progress.ts";
-import { workThrough } from "../resumable.ts";
-import { openStamped } from "../stamped-folder.ts";
+import { isNewer, workThrough } from "../resumable.ts";
+import { openStamped, type StampOptions } from "../stamped-folder.ts";
 import { assertClasses, type PredictSettings, predictionStamp } from "./predict-settings.ts";
 import { readPrediction, writePrediction } from "./prediction-file.ts";
 import { type Prediction, Predictor } from "./predictor.ts";
@@ -28,7 +28,7 @@ export interface PredictOptions {
   out: string;
   settings: PredictSettings;
   /** Begin anew where there are results already, and keep those aside. */
-  fresh?: boolean;
+  fresh?: StampOptions["fresh"];
   /** An image that cannot be decoded is an error instead of a skip. */
   strict?: boolean;
   progress?: Progress;
@@ -120,13 +120,13 @@ function tagsFor(sample: Sample, { tags }: PredictSettings, classes: ClassTable)
   return tags === "predicted" ? null : sample.tags;
 }
 
-/** Tags may have been corrected since: then an image is predicted again. */
+/** Photograph or tags may have been changed since: then an image is predicted again. */
 async function isDone(
   sample: Sample,
   { out, settings, classes }: { out: string; settings: PredictSettings; classes: ClassTable },
 ): Promise<boolean> {
   const file = camFile(out, sample.id);
-  if (!existsSync(file)) return false;
+  if (!(await isNewer(file, sample.image))) return false;
   if (settings.source === "segmentation" && !existsSync(labelFile(out, sample.id))) return false;
   const tags = tagsFor(sample, settings, classes);
   if (tags === null) return true;
@@ -139,9 +139,11 @@ async function writeResults(
   id: string,
   { prediction, settings }: { prediction: Prediction; settings: PredictSettings },
 ): Promise<void> {
+  // The file that isDone reads comes last: whoever finds it finds the label map of the same prediction.
+  if (settings.source === "segmentation") {
+    await writeFileAtomic(labelFile(out, id), encodeIndexedPng(labelMapOf(prediction, { source: "segmentation" })));
+  }
   await writePrediction(camFile(out, id), prediction);
-  if (settings.source !== "segmentation") return;
-  await writeFileAtomic(labelFile(out, id), encodeIndexedPng(labelMapOf(prediction, { source: "segmentation" })));
 }
 
 function isImageError(error: unknown): boolean {

@@ -68,10 +68,20 @@ export function openModel(path: string, { device = "cpu" } = {}): { model: Class
   }
 }
 
-/** Checks that two networks fit together: same backbone, same strides, same classes. @throws CsrmError naming what differs */
+/** Checks that two networks fit together: same backbone, strides, input range and classes. @throws CsrmError naming what differs */
 export function assertCompatible(got: ModelInfo, want: ModelInfo, path: string): void {
   for (const key of ["backbone", "outputStride", "padding"] as const) {
     if (got[key] !== want[key]) throw expected(`${key} ${want[key]}`, path, got[key], "it holds another architecture");
+  }
+  for (const key of ["mean", "std"] as const) {
+    if (got[key].join() !== want[key].join()) {
+      throw expected(
+        `data.${key} ${want[key].join(", ")}`,
+        path,
+        got[key],
+        "it was trained on images normalised otherwise",
+      );
+    }
   }
   if (got.classes.names.join() !== want.classes.names.join() || got.classes.ids.join() !== want.classes.ids.join()) {
     throw expected(`the classes ${want.classes.names.join(", ")}`, path, got.classes.names.join(", "));

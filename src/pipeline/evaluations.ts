@@ -2,6 +2,7 @@
 import path from "node:path";
 import { evaluatePredictions } from "../evaluation/evaluate.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
+import { imageRoot } from "../evaluation/images.ts";
 import { writeFileAtomic } from "../files.ts";
 import { writeLabels } from "../inference/label-stage.ts";
 import { augmentationText } from "../inference/predict-settings.ts";
@@ -42,6 +43,8 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
       out: pass.out,
       ids: pass.ids,
       threshold: pass.settings.source === "segmentation" ? null : value,
+      // The best threshold moves when tags were corrected.
+      fresh: "if-other",
       progress,
       label: `labels ${key} ${pass.list}`,
     });
@@ -54,16 +57,29 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
       out: refined,
       ids: pass.ids,
       params: recipe.refine.crf,
+      fresh: "if-other",
       progress,
       label: `dCRF ${key} ${pass.list}`,
     });
     if (measured) results.push(await measure({ ...row, key: `${key}_crf`, predictions: refined, crf: true }));
   }
+  const run = path.dirname(options.folders.evaluate);
   for (const result of results) {
     const file = path.join(options.folders.evaluate, `${result.split}-${result.method}.json`);
-    await writeFileAtomic(file, `${JSON.stringify(result, null, 2)}\n`);
+    await writeFileAtomic(file, `${JSON.stringify(movable(result, run), null, 2)}\n`);
   }
   return results;
+}
+
+/** With folders inside the run told from there, so that a run folder may be moved. */
+function movable(result: Evaluation, run: string): Evaluation {
+  const told = (folder: string | null) => {
+    if (folder === null) return null;
+    const inside = path.relative(run, folder);
+    return inside.startsWith("..") || path.isAbsolute(inside) ? folder : inside;
+  };
+  const { predictions, masks, images } = result;
+  return { ...result, predictions: told(predictions), masks: told(masks), images: told(images) };
 }
 
 interface Chosen {
@@ -101,7 +117,7 @@ async function measure(row: Row & { predictions: string; threshold?: Chosen; crf
   return await evaluatePredictions({
     predictions,
     masks: maskFolder(recipe),
-    images: path.dirname(pass.dataset.samples[0]!.image),
+    images: imageRoot(pass.dataset.samples[0]!),
     ids: pass.ids,
     classes: pass.dataset.classes,
     ...(isCams && fixed ? { threshold: fixed.threshold, thresholdFrom: fixed.from } : {}),

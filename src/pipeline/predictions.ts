@@ -53,7 +53,9 @@ export async function predictAll({ recipe, folder, models, progress }: PassOptio
         const name = `${subject}${augmented ? "" : "-single"}`;
         const out = path.join(folder, name, listName(list));
         const label = `predict ${name} ${listName(list)}`;
-        const { ids, skipped } = await predictCams({ model: models[subject], dataset, out, settings, progress, label });
+        const work = { model: models[subject], dataset, out, settings, progress, label };
+        // Settings that differ here are those that the run cannot help, e.g. the precision of another machine.
+        const { ids, skipped } = await predictCams({ ...work, fresh: "if-other" });
         for (const { id, reason } of skipped) progress.note(`skipped ${id}: ${reason}`);
         passes.push({ subject, list: listName(list), augmented, settings, out, dataset, ids });
       }

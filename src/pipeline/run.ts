@@ -17,7 +17,7 @@ import type { Recipe } from "../training/config.ts";
 import { pretrainStage, type StageOptions, type StageResult, trainedModel, trainStage } from "../training/stages.ts";
 import { evaluateAll } from "./evaluations.ts";
 import { predictAll } from "./predictions.ts";
-import { openTrainingData } from "./prepare.ts";
+import { checkScoredLists, openTrainingData } from "./prepare.ts";
 
 export interface Summary {
   recipe: string;
@@ -41,6 +41,7 @@ export async function runPipeline(run: Run, progress: Progress, options: Pipelin
   const { recipe } = run;
   setThreads(recipe.threads);
   const dataset = await openTrainingData(recipe, progress);
+  await checkScoredLists(recipe);
   const start = options.start ? sharedStart(options.start) : await pretrainOf(run, dataset, progress);
   const trained = await trainOf(run, dataset, { progress, start: start.model });
   const model = trainedModel(run.stage("train"), recipe);

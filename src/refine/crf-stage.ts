@@ -8,7 +8,7 @@ import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { decodeLabelPng, encodeIndexedPng } from "../formats/indexed-png.ts";
 import { type Progress, silentProgress } from "../progress.ts";
 import { isNewer, workThrough } from "../resumable.ts";
-import { openStamped, type Settings, stampOf } from "../stamped-folder.ts";
+import { openStamped, type Settings, type StampOptions, stampOf } from "../stamped-folder.ts";
 import { type CrfSettings, refineLabels } from "./refine-labels.ts";
 
 export interface RefineOptions {
@@ -22,7 +22,7 @@ export interface RefineOptions {
   ids?: readonly string[];
   params: CrfSettings;
   /** Begin anew where there are results already, and keep those aside. */
-  fresh?: boolean;
+  fresh?: StampOptions["fresh"];
   progress?: Progress;
   /** What the progress calls it (default "dCRF"). */
   label?: string;

@@ -3,7 +3,7 @@
  * masks.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { dirname, isAbsolute, join, relative, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { ClassTable } from "../data/types.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { imageFile } from "../evaluation/images.ts";
@@ -111,7 +111,8 @@ function located(runDir: string, path: string | null): string | null {
 
 /** Folders of predictions that no evaluation names: one source for every folder below predict/ that has some. */
 function foundSources({ dir, config }: RunData): PictureSource[] {
-  const root = isObject(config.data) && typeof config.data.root === "string" ? config.data.root : join(dir, "data");
+  const root =
+    isObject(config.data) && typeof config.data.root === "string" ? resolve(dir, config.data.root) : join(dir, "data");
   const groups = new Map<string, PictureColumn[]>();
   for (const stage of ["predict", "refine"]) {
     for (const { group, column } of columnsBelow(join(dir, stage), stage)) {

@@ -54,6 +54,13 @@ export class CheckpointFolder {
     }
   }
 
+  /** The steps whose numbered files are left after `steps` steps with one saved every `every`, ascending; none without `keep`. */
+  kept(steps: number, every: number): number[] {
+    const all = Array.from({ length: Math.floor(steps / every) }, (_, i) => (i + 1) * every);
+    if (steps % every !== 0) all.push(steps);
+    return this.keep > 0 ? all.slice(-(this.keep + 1)) : [];
+  }
+
   /**
    * The newest checkpoint, or null where the stage has not saved one yet.
    * @throws CsrmError for a damaged file or one of something else, saying how the stage can go on

@@ -24,6 +24,8 @@ export interface TrainingTask<B> {
   step(batch: B, step: number): StepReport;
   save(): CheckpointContent;
   restore(saved: SavedCheckpoint): void;
+  /** Frees what training alone needed; the networks belong to whoever made them. */
+  close(): Promise<void>;
 }
 
 export interface StepRecord {

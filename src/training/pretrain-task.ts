@@ -1,6 +1,7 @@
 /** The start: a plain CAM classifier trained on tags alone, whose activation maps CSRM begins with. */
 import { Loader } from "../data/loader.ts";
 import type { Batch, Dataset } from "../data/types.ts";
+import { safePoint } from "../interrupt.ts";
 import { classificationLoss } from "../losses/classification.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { ModelInfo } from "../models/model-file.ts";
@@ -87,6 +88,7 @@ export class PretrainTask implements TrainingTask<Batch> {
     using bar = progress.task({ label: "probe: features", total: batches * batchSize, unit: "images" });
     for (let i = 0; i < batches; i++) {
       const batch = await loader.next();
+      await safePoint();
       scope(() => {
         const { pixels, tags: rows } = this.#tensors([batch]);
         const images = normalise(pixels.to({ device: recipe.device }), info);
@@ -141,5 +143,10 @@ export class PretrainTask implements TrainingTask<Batch> {
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
     restoreRandomState(tensors.random ?? new Map());
+  }
+
+  async close(): Promise<void> {
+    await this.#loader.close();
+    this.#optimizer.dispose();
   }
 }

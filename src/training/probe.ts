@@ -42,7 +42,7 @@ export function trainProbe(model: Classifier, features: Tensor, tags: Tensor, op
     });
     options.onEpoch?.(epoch + 1);
   }
-  for (const tensor of optimizer.stateDict().values()) tensor.dispose();
+  optimizer.dispose();
 }
 
 /** Spatial means of the last map, [B, highChannels] float32, without gradients and with running statistics. */

@@ -31,7 +31,7 @@ export function learningRateFactor(step: number, steps: number, decay: Decay): n
 }
 
 export interface EmaSchedule {
-  /** Steps of loss warm-up; the ramp counts from their end. */
+  /** Steps of loss warm-up; the ramp counts from their end, or from that of the copying where it ends sooner. */
   warmup: number;
   /** While no more than this many updates are done, the teacher is a copy of the student. */
   copySteps: number;
@@ -41,9 +41,9 @@ export interface EmaSchedule {
 
 /**
  * The teacher's decay after `done` optimiser updates (the one just made included): 0, a plain copy, at first; then
- * min(1 − 1/(1 + done − warmup), decay).
+ * min(1 − 1/(1 + done − min(warmup, copySteps)), decay).
  */
 export function emaDecay(done: number, { warmup, copySteps, decay }: EmaSchedule): number {
   if (done <= copySteps) return 0;
-  return Math.min(1 - 1 / (1 + Math.max(0, done - warmup)), decay);
+  return Math.min(1 - 1 / (1 + done - Math.min(warmup, copySteps)), decay);
 }

@@ -80,7 +80,8 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   loadStartClassifier(student, start);
   prepare(student, recipe.model, recipe.device);
   const teacher = withoutInit(() => buildModel(info));
-  prepare(teacher, recipe.model, recipe.device);
+  // Its second look is in training mode for the dropout's sake; statistics of its own would undo the average of the student's.
+  prepare(teacher, { ...recipe.model, batch_norm: "frozen" }, recipe.device);
   teacher.copyFrom(student);
   const task = new TrainTask({ student, teacher, info, dataset, recipe });
   if (task.warmup >= task.steps) {
@@ -88,7 +89,9 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
       `all ${task.steps} steps are warm-up, so L_s2c, L_u and L_m never run; set schedule.warmup_steps below schedule.steps`,
     );
   }
-  const result = await run(task, options, folder(options));
+  const checkpoints = folder(options);
+  assertKept(recipe, checkpoints.kept(task.steps, recipe.checkpoints.every_steps));
+  const result = await run(task, options, checkpoints);
   if (result.finished) saveModel(result.model, teacher, info);
   student.dispose();
   teacher.dispose();
@@ -113,6 +116,18 @@ export function trainedModel(stage: Stage, recipe: Recipe): string {
   return file;
 }
 
+/** A checkpoint to predict with must still be there when training is over: better to say so before. */
+function assertKept({ predict, checkpoints }: Recipe, kept: readonly number[]): void {
+  const step = /^step-(\d+)$/.exec(predict.checkpoint)?.[1];
+  if (step === undefined || kept.includes(Number(step))) return;
+  throw expected(
+    `last or one of ${kept.map((each) => `step-${each}`).join(", ")}`,
+    "predict.checkpoint",
+    predict.checkpoint,
+    `only these are left at the end; raise checkpoints.keep (${checkpoints.keep}) to keep more`,
+  );
+}
+
 function begin(recipe: Recipe): void {
   setThreads(recipe.threads);
   manualSeed(recipe.seed);
@@ -132,7 +147,7 @@ async function run<B>(
   let bar: Task | undefined;
   let total = 0;
   const told = new Set<string>();
-  const { finished, seconds } = await trainingLoop(task, {
+  const work = trainingLoop(task, {
     checkpoints,
     checkpointEvery: recipe.checkpoints.every_steps,
     logEvery: recipe.log.every_steps,
@@ -156,6 +171,7 @@ async function run<B>(
       }
     },
   });
+  const { finished, seconds } = await work.finally(() => task.close());
   bar?.finish();
   return {
     finished,

@@ -143,4 +143,10 @@ export class TrainTask implements TrainingTask<Halves> {
     });
     this.#rng.restore(state.classmix as number[]);
   }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#loaders.map((loader) => loader.close()));
+    this.#optimizer.dispose();
+    this.#bank.dispose();
+  }
 }

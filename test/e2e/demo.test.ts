@@ -115,14 +115,19 @@ describe("npm run demo -- --tiny", () => {
     }
   });
 
-  it("trains, predicts and writes labels with the masks gone, and names the missing mask when it comes to measuring", () => {
+  it("names a missing mask before it trains, and trains, predicts and writes labels with all masks gone", () => {
     const blind = path.join(temporaryFolder("blind"), "run");
     run(main, "data", "toy", "--out", path.join(blind, "data"), "--train", "12", "--val", "6", "--size", "64");
     rmSync(path.join(blind, "data/SegmentationClass"), { recursive: true });
     const data = path.join(blind, "data");
-    expect(() => run(main, "run", "toy-tiny", "--out", path.join(blind, "out"), "--set", `data.root=${data}`)).toThrow(
-      /SegmentationClass/,
+    const args = ["toy-tiny", "--out", path.join(blind, "out"), "--set", `data.root=${data}`];
+    expect(() => run(main, "run", ...args)).toThrow(
+      /12 of the 12 images of list train have no mask.*SegmentationClass/,
     );
-    expect(existsSync(path.join(blind, "out/train/model.safetensors"))).toBe(true);
+    expect(existsSync(path.join(blind, "out/pretrain/model.safetensors"))).toBe(false);
+    run(main, "pretrain", ...args);
+    run(main, "train", ...args);
+    run(main, "run", ...args, "--set", "data.lists.score=[]");
+    expect(existsSync(path.join(blind, "out/refine/csrm/all/val_00005.png"))).toBe(true);
   });
 });

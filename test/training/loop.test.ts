@@ -15,6 +15,7 @@ function idle(steps: number, changes: Partial<TrainingTask<null>> = {}): Trainin
     step: () => ({ total: ones([]), losses: { one: ones([]) }, norm: ones([]) }),
     save: () => ({ tensors: {}, state: {} }),
     restore() {},
+    async close() {},
     ...changes,
   };
 }

@@ -88,6 +88,12 @@ describe("the teacher's decay", () => {
     expect([1, 46, 92].map((done) => emaDecay(done, schedule))).toEqual([0, 0, 0]);
     expect(emaDecay(93, schedule)).toBeGreaterThan(0.9);
   });
+
+  it("grows from the end of the copying where that ends before the warm-up", () => {
+    const schedule = { warmup: 600, copySteps: 100, decay: 0.99 };
+    expect([100, 101, 103].map((done) => emaDecay(done, schedule))).toEqual([0, 0.5, 0.75]);
+    expect(emaDecay(1, { ...schedule, copySteps: 0 })).toBe(0.5);
+  });
 });
 
 function expectAll(actual: number[], wanted: number[]): void {

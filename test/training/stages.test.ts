@@ -63,6 +63,33 @@ describe("the training stages", () => {
     sameTensors(model.stateDict(), teacher);
   });
 
+  it("average the statistics of batch normalisation that learns, whatever the teacher sees itself", async () => {
+    const where = stage("train");
+    const set = ["model.batch_norm=train", "checkpoints={every_steps: 1, keep: 1}"];
+    const recipe = tinyRecipe(root, [...set, "schedule={steps: 2, warmup_steps: 1}"]);
+    await trainStage({ ...options(where, recipe), start });
+    const key = "backbone.bn1.running_mean";
+    const [before, after] = [1, 2].map(
+      (step) => readCheckpoint(path.join(where.checkpoints, `step-${step}.safetensors`), "train").tensors,
+    );
+    const [was, is, teacher] = [before!.student!, after!.student!, after!.teacher!].map(
+      (state) => state.get(key)!.toArray() as number[],
+    );
+    for (const [i, value] of teacher!.entries()) expect(value).toBeCloseTo((was![i]! + is![i]!) / 2, 5);
+  });
+
+  it("refuse a checkpoint to predict with that will be gone by then", async () => {
+    const recipe = tinyRecipe(root, ["predict.checkpoint=step-2", "checkpoints={every_steps: 2, keep: 1}"]);
+    const work = trainStage({ ...options(stage("train"), recipe), start });
+    await expect(work).rejects.toThrow(/expected last or one of step-4, step-6 for predict.checkpoint, got "step-2"/);
+  });
+
+  it("refuse a start that was trained on images normalised otherwise", async () => {
+    const recipe = tinyRecipe(root, ["data.mean=[0.5, 0.5, 0.5]"]);
+    const work = trainStage({ ...options(stage("train"), recipe), start });
+    await expect(work).rejects.toThrow(/expected data.mean 0.5, 0.5, 0.5 .*got \[0.485/);
+  });
+
   it("go on after a stop bit by bit as if there had been none", async () => {
     const recipe = tinyRecipe(root);
     const straight = stage("train");

@@ -120,7 +120,7 @@ export function register(program: Command): void {
         .default("auto"),
     )
     .option("--strict", "stop at a photograph that cannot be read instead of skipping it")
-    .option("--fresh", "begin anew where there are results of other settings; those are kept beside it")
+    .option("--fresh", "begin anew; results that are there are kept beside it")
     .option(...JSON_OPTION)
     .addHelpText("after", EXAMPLES)
     .action(async (options: PredictCommandOptions) => {

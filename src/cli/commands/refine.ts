@@ -37,7 +37,7 @@ export function register(program: Command): void {
     .requiredOption("--out <dir>", "folder of the refined label maps: indexed PNG, VOC palette, the same ids")
     .option("--ids <file>", "list of image ids, one a line (default: every label map)");
   withCrfOptions(crf)
-    .option("--fresh", "begin anew where there are results of other settings; those are kept beside it")
+    .option("--fresh", "begin anew; results that are there are kept beside it")
     .option(...JSON_OPTION)
     .addHelpText("after", EXAMPLES)
     .action(async (options: RefineCrfOptions) => {

@@ -62,6 +62,11 @@ export abstract class Optimizer {
   /** @throws CsrmError naming the first entry that belongs to no parameter */
   abstract loadStateDict(state: ReadonlyMap<string, Tensor>): void;
 
+  /** Frees the state. The optimiser must not step afterwards. */
+  dispose(): void {
+    for (const tensor of this.stateDict().values()) tensor.dispose();
+  }
+
   protected named(): Map<string, Tensor> {
     return new Map(this.groups.flatMap((group) => [...group.parameters]));
   }
