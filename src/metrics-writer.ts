@@ -3,7 +3,7 @@ import { appendFileSync, existsSync } from "node:fs";
 import { CsrmError, messageOf } from "./errors.ts";
 import { readTextSync, writeFileAtomicSync } from "./files.ts";
 
-/** A line of metrics.jsonl; by habit also "time" (seconds since this process began the stage) and "losses". */
+/** A line of metrics.jsonl; by habit also "time" (seconds of training over all sessions) and "losses". */
 export interface MetricsRecord {
   step: number;
   [name: string]: unknown;

@@ -43,12 +43,9 @@ inline void set_autocast(at::DeviceType device, bool enabled, at::ScalarType dty
 #endif
 }
 
-// Symbolic integers (2.0 and later) are plain integers at this door.
+// Symbolic integers are plain integers at this door.
 inline bool is_int_type(const c10::Type& type) {
-#if CSRM_TORCH_AT_LEAST(1, 13)
-  if (type.kind() == c10::TypeKind::SymIntType) return true;
-#endif
-  return type.kind() == c10::TypeKind::IntType;
+  return type.kind() == c10::TypeKind::SymIntType || type.kind() == c10::TypeKind::IntType;
 }
 
 // dtype, layout and memory format are integers to the dispatcher but have types of their own in the schema text.

@@ -182,7 +182,7 @@ napi_value find_operator(napi_env env, napi_callback_info info) {
   });
 }
 
-// describeOperator(name) -> {parameters: [{name, type, optional, length, hasDefault, default}], results: [type]} or null, for the generator of types.
+// describeOperator(name) -> {parameters: [{name, type, length, hasDefault}], results: [type]} or null, for the generator of types.
 napi_value describe_operator(napi_env env, napi_callback_info info) {
   Arguments<1> given(env, info);
   return guarded(env, [&]() -> napi_value {

@@ -21,7 +21,7 @@ import { checkScoredLists, openTrainingData } from "./prepare.ts";
 
 export interface Summary {
   recipe: string;
-  /** Of work, over all sessions. */
+  /** Of finished work: training over all sessions, prediction and evaluation of those that ended. */
   seconds: number;
   stages: Partial<Record<StageName, number>>;
   /** Mean IoU by method and list, fractions; `miou` is that of the first list. Only start, csrm and csrm_crf are always there. */

@@ -40,7 +40,8 @@ export function csrmStep(input: StepInput): StepOutput {
     const stats: StepOutput["stats"] = { mixed, ...labelStats(labels) };
     if (weights.classification > 0) losses.classification = classificationLoss(own.logits, tags, { smoothing });
     if (weights.segmentation > 0) {
-      losses.segmentation = segmentationLoss(own.seg!.narrow(0, 0, labelled), labels, { smoothing });
+      const options = { smoothing, dropWithoutForeground: recipe.segmentation.drop_without_foreground };
+      losses.segmentation = segmentationLoss(own.seg!.narrow(0, 0, labelled), labels, options);
     }
     if (weights.tags > 0) {
       losses.tags = tagSegmentationLoss(own.seg!.narrow(0, 0, labelled), labels, tags.narrow(0, 0, labelled));

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkDataset } from "../../src/data/check.ts";
-import { type DatasetOptions, labelledOnly, openDataset } from "../../src/data/dataset.ts";
+import { type DatasetOptions, openDataset } from "../../src/data/dataset.ts";
 import { encodeIndexedPng } from "../../src/formats/indexed-png.ts";
 import { coordinates, Scratch } from "./fixture.ts";
 
@@ -164,15 +164,6 @@ describe("a folder of own pictures", () => {
     symlinkSync(scratch.path("gone"), scratch.path("links/c.png"));
     const data = await folder({ root: scratch.path("links"), tags: "none", classes: "voc" });
     expect(data.samples.map((sample) => sample.id)).toEqual(["a", "b"]);
-  });
-});
-
-describe("labelledOnly", () => {
-  it("keeps images whose tags are known, also when none of the classes is present", async () => {
-    expect(labelledOnly(await voc()).samples.map((sample) => sample.id)).toEqual(["2007_000001", "2007_000002"]);
-    await expect(voc({ tags: "none" }).then(labelledOnly)).rejects.toThrow(
-      "at least one image with tags for the data set",
-    );
   });
 });
 

@@ -54,6 +54,10 @@ export const segmentation = section("the segmentation loss on pseudo-labels of l
   tags_weight: notNegative()
     .default(0)
     .describe("factor of a second cross-entropy whose softmax runs over the image's tags and the background only"),
+  drop_without_foreground: z
+    .boolean()
+    .default(false)
+    .describe("leave out images whose pseudo-labels hold no foreground (authors)"),
 });
 
 export const s2c = section("activation consistency: the segmentation teaches the CAMs (paper Eq. 8 and 9)", {
