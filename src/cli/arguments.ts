@@ -20,10 +20,10 @@ export function numberIn({ least = Number.NEGATIVE_INFINITY, most = Number.POSIT
   };
 }
 
-/** Reads numbers separated by commas. */
+/** Reads numbers separated by commas; brackets around them, as help and recipes show them, are welcome. */
 export function numbersIn(range: Range) {
   const one = numberIn(range);
-  return (text: string): number[] => text.split(",").map(one);
+  return (text: string): number[] => text.replace(/^\s*\[(.*)\]\s*$/, "$1").split(",").map(one);
 }
 
 function rangeText({ least, most, open }: Required<Pick<Range, "least" | "most">> & Range): string {
