@@ -127,7 +127,7 @@ describe("npm run demo -- --tiny", () => {
     expect(existsSync(path.join(blind, "out/pretrain/model.safetensors"))).toBe(false);
     run(main, "pretrain", ...args);
     run(main, "train", ...args);
-    run(main, "run", ...args, "--set", "data.lists.score=[]");
+    run(main, "run", ...args, "--set", "data.lists.score=[]", "--set", "predict.threshold=0.3");
     expect(existsSync(path.join(blind, "out/refine/csrm/all/val_00005.png"))).toBe(true);
   });
 });
