@@ -44,6 +44,16 @@ export function show(value: unknown): string {
   return text.length > 200 ? `${text.slice(0, 197)}...` : text;
 }
 
+/** Does work that fails without knowing which file it is about: its name comes before the message. */
+export function naming<Result>(file: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof CsrmError) || error.message.includes(file)) throw error;
+    throw new CsrmError(`${file}: ${error.message}`, { code: error.code, cause: error });
+  }
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { CsrmError, messageOf } from "./errors.ts";
 
 /** What may be written: text, bytes, or several pieces of bytes one after the other (spares joining large buffers). */
@@ -16,7 +16,7 @@ export async function writeFileAtomic(path: string, data: FileData): Promise<voi
   const temporary = temporaryName(path);
   let handle: fs.promises.FileHandle | undefined;
   try {
-    await fs.promises.mkdir(dirname(path), { recursive: true });
+    makeFolders(resolve(dirname(path)));
     handle = await fs.promises.open(temporary, "wx");
     for (const piece of pieces(data)) {
       for (let done = 0; done < piece.byteLength; ) {
@@ -38,7 +38,7 @@ export function writeFileAtomicSync(path: string, data: FileData): void {
   const temporary = temporaryName(path);
   let descriptor: number | undefined;
   try {
-    fs.mkdirSync(dirname(path), { recursive: true });
+    makeFolders(resolve(dirname(path)));
     descriptor = fs.openSync(temporary, "wx");
     for (const piece of pieces(data)) {
       for (let done = 0; done < piece.byteLength; ) {
@@ -57,6 +57,32 @@ export function writeFileAtomicSync(path: string, data: FileData): void {
       // The first error says what went wrong; a failed clean-up must not hide it.
     }
     throw writeError(path, error);
+  }
+}
+
+/** Removes what writers that were killed left in a folder, which may be absent; nobody else may be writing there. */
+export function removeTemporaries(folder: string): void {
+  if (!fs.existsSync(folder)) return;
+  for (const name of fs.readdirSync(folder)) if (isTemporary(name)) fs.rmSync(join(folder, name), { force: true });
+}
+
+/** Whether a file of this name is one that is being written, or was when its process ended. */
+export function isTemporary(name: string): boolean {
+  return /^\.csrm-.*\.tmp$/.test(name);
+}
+
+/**
+ * Makes a folder and those above it where absent. Not mkdir's own recursion: Node's never ends below a folder that refuses children
+ * as absent, such as /proc.
+ */
+export function makeFolders(path: string): void {
+  if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(path) !== path) makeFolders(dirname(path));
+  try {
+    fs.mkdirSync(path);
+  } catch (error) {
+    // Another process may have been faster.
+    if (!fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 
@@ -129,6 +155,7 @@ function writeError(path: string, error: unknown): CsrmError {
     EISDIR: "a folder of that name is in the way",
     ENOTDIR: "a part of the path is not a folder",
     EEXIST: "a part of the path is not a folder",
+    ENOENT: "no folder can be made there",
   };
   const reason = reasons[codeOf(error)] ?? messageOf(error);
   return new CsrmError(`cannot write ${path}: ${reason}`, { code: "file", cause: error });

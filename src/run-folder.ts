@@ -6,7 +6,7 @@ import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { collectEnvironment } from "./environment.ts";
 import { CsrmError, messageOf } from "./errors.ts";
-import { writeFileAtomicSync } from "./files.ts";
+import { isTemporary, writeFileAtomicSync } from "./files.ts";
 import { lockFile, lockFolder, type RunLock } from "./run-lock.ts";
 import { makeFolder, readJson, Stage, type StageName, writeJson } from "./run-stage.ts";
 import { readYamlMapping } from "./training/config/layers.ts";
@@ -112,7 +112,7 @@ function stateOf(path: string): "empty" | "run" | "foreign" {
 
 /** What an interrupted start leaves, the lock and temporary files, is nobody's property. */
 function isBookkeeping(name: string): boolean {
-  return name.startsWith(".lock") || /^\.csrm-.*\.tmp$/.test(name);
+  return name.startsWith(".lock") || isTemporary(name);
 }
 
 /** The recipe as config.yaml has it: a data set inside the run is told from there, so that a run folder may be moved. */

@@ -1,8 +1,8 @@
 /** One stage of a run: its folder, its metrics, and whether it is done. */
-import { existsSync, mkdirSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { CsrmError, messageOf, show } from "./errors.ts";
-import { readTextSync, writeFileAtomicSync } from "./files.ts";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { CsrmError, expected, messageOf, show } from "./errors.ts";
+import { makeFolders, readTextSync, writeFileAtomicSync } from "./files.ts";
 import { MetricsWriter } from "./metrics-writer.ts";
 
 export const stageNames = ["pretrain", "train", "predict", "refine", "verify", "evaluate"] as const;
@@ -31,7 +31,10 @@ export class Stage {
   results<Results = unknown>(): Results | null {
     const file = this.#doneFile;
     if (!existsSync(file)) return null;
-    return (readJson(file) as { results: Results }).results;
+    const { results } = readJson(file) as { results?: Results };
+    if (results === undefined)
+      throw expected("the results of a finished stage", file, "none", "delete it to do the stage again");
+    return results;
   }
 
   /** Marks the stage as done, so that it is not done again. `results` must survive JSON. */
@@ -46,18 +49,6 @@ export class Stage {
 
   get #doneFile(): string {
     return join(this.path, "done.json");
-  }
-}
-
-/** Not mkdir's own recursion: Node's never ends below a folder that refuses children as absent, such as /proc. */
-function makeFolders(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (dirname(path) !== path) makeFolders(dirname(path));
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    // Another process may have been faster.
-    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 
@@ -93,7 +84,9 @@ export function writeJson(file: string, value: unknown): void {
 export function readJson(file: string): Record<string, unknown> {
   const text = readTextSync(file);
   try {
-    return JSON.parse(text) as Record<string, unknown>;
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+    throw new Error("it is no object");
   } catch (error) {
     throw new CsrmError(`expected JSON in ${file}, got ${show(text.slice(0, 60))}: ${messageOf(error)}`, {
       code: "file",

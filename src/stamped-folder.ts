@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { CsrmError, messageOf, show } from "./errors.ts";
+import { isTemporary } from "./files.ts";
 import { makeFolder, readJson, writeJson } from "./run-stage.ts";
 
 /** Anything that survives JSON. */
@@ -30,7 +31,7 @@ export function openStamped(path: string, settings: Settings, { fresh = false, n
     if (!fresh) throw otherSettings(path, differences);
   }
   // What an interrupted write leaves is nobody's property.
-  const names = readdirSync(path).filter((name) => !/^\.csrm-.*\.tmp$/.test(name));
+  const names = readdirSync(path).filter((name) => !isTemporary(name));
   if (names.length > 0) {
     if (!existsSync(join(path, STAMP))) {
       throw new CsrmError(

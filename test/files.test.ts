@@ -42,6 +42,12 @@ describe.each(Object.entries(writers))("%s", (_, write) => {
     expect(readdirSync(folder)).toEqual(["taken"]);
   });
 
+  it.runIf(process.platform === "linux")("ends below a folder that takes no children", async () => {
+    const message = /cannot write \/proc\/csrm\/a\/b\.txt: no folder can be made there/;
+    expect(() => writeFileAtomicSync("/proc/csrm/a/b.txt", "x")).toThrow(message);
+    await expect(writeFileAtomic("/proc/csrm/a/b.txt", "x")).rejects.toThrow(message);
+  });
+
   it("names the file when a part of the path is a file", async () => {
     writeFileSync(join(folder, "plain"), "");
     await expect(write(join(folder, "plain", "x"), "x")).rejects.toThrow(

@@ -23,7 +23,11 @@ export function numberIn({ least = Number.NEGATIVE_INFINITY, most = Number.POSIT
 /** Reads numbers separated by commas; brackets around them, as help and recipes show them, are welcome. */
 export function numbersIn(range: Range) {
   const one = numberIn(range);
-  return (text: string): number[] => text.replace(/^\s*\[(.*)\]\s*$/, "$1").split(",").map(one);
+  return (text: string): number[] =>
+    text
+      .replace(/^\s*\[(.*)\]\s*$/, "$1")
+      .split(",")
+      .map(one);
 }
 
 function rangeText({ least, most, open }: Required<Pick<Range, "least" | "most">> & Range): string {

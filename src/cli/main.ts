@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** Entry of the `csrm` command: runs it and turns anything thrown into a message and an exit code. */
+import { CsrmError } from "../errors.ts";
 import { exitCodeOf, failureText } from "./failure.ts";
 import { runCommand } from "./program.ts";
 
@@ -14,8 +15,11 @@ function fail(error: unknown): void {
 // A reader that had enough (`csrm … | head`) is no failure, but there is nobody left to write for.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0);
-  throw error;
+  fail(new CsrmError(`cannot write to standard output: ${error.message}`, { code: "file", cause: error }));
+  process.exit();
 });
+// The same for messages: a closed or full log must not end work that somebody waits for.
+process.stderr.on("error", () => {});
 process.on("uncaughtException", (error) => {
   fail(error);
   process.exit();

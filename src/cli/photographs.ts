@@ -50,7 +50,11 @@ function onePicture(path: string): { ids: string[]; files: Map<string, string> }
 }
 
 async function readTags(source: string, classes: ClassTable, ids: string[]): Promise<TagMap> {
-  if (isDirectory(source)) return tagsFromAnnotations(source, classes, ids);
+  if (isDirectory(source)) {
+    const tags = tagsFromAnnotations(source, classes, ids);
+    if (tags.size === 0) throw expected(`annotations of the images, e.g. ${ids[0]}.xml,`, source, "none");
+    return tags;
+  }
   if (extname(source) === ".npy") return tagsFromNpy(source, classes, ids);
   const { tags, unmatched } = tagsFromCsv(source, classes, ids);
   if (tags.size === 0 && unmatched.length > 0) {

@@ -8,6 +8,7 @@ import { withToyRoot } from "../training/recipe-data.ts";
 import { requireDevice } from "./device.ts";
 import { interruptible } from "./interruptible.ts";
 import { JSON_OPTION } from "./output.ts";
+import { requireOutside } from "./paths.ts";
 import { collect } from "./recipe-options.ts";
 
 export interface RunOptions {
@@ -43,6 +44,8 @@ export async function withRun<Result>(
   const loaded = loadRecipe(recipeName, { set: options.set });
   requireDevice(loaded.device);
   const out = options.out ?? path.join("runs", loaded.name);
+  const { layout, root } = loaded.data;
+  if (layout === "folder" && root !== null) requireOutside(out, root);
   const progress = createProgress();
   return interruptible(async () => {
     const run = openRun({

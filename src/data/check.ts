@@ -17,7 +17,7 @@ export interface Finding {
 
 export interface MaskFindings {
   found: number;
-  /** Images without a mask: normal for training lists. */
+  /** Images without a mask: normal but for lists that results are measured on. */
   absent: string[];
   unreadable: Finding[];
   /** Masks that are not as large as their image. */
@@ -50,6 +50,8 @@ export interface CheckOptions {
   decode?: boolean;
   /** A folder of masks `<id>.png` to check as well. */
   masks?: string;
+  /** Every image must have a mask, as in lists that results are measured on (default: an image without one is no problem). */
+  requireMasks?: boolean;
   /** Ids that may stand in masks beside 255; default: those of the data set's classes. */
   maskIds?: Iterable<number>;
   /** Images looked at side by side (default 4). */
@@ -92,6 +94,7 @@ export async function checkDataset(dataset: Dataset, options: CheckOptions = {})
   const { unreadable, wrongSize, illegalValues } = report.masks;
   const lists = [report.missing, report.corrupt, unreadable, wrongSize, illegalValues];
   report.problems = lists.reduce((sum, list) => sum + list.length, 0);
+  if (options.requireMasks) report.problems += report.masks.absent.length;
   if (options.masks !== undefined) return report;
   const { masks: _, ...withoutMasks } = report;
   return withoutMasks;

@@ -53,6 +53,13 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   return { name, root, classes, samples, notes };
 }
 
+/** The same data set without its unlabelled images. @throws CsrmError when none is labelled */
+export function labelledOnly(dataset: Dataset): Dataset {
+  const samples = dataset.samples.filter((sample) => sample.tags !== null);
+  if (samples.length === 0) throw expected("at least one image with tags", `the data set ${dataset.name}`, "none");
+  return { ...dataset, samples };
+}
+
 function missingError({ ids, files, missing }: ImageList, list: string | null): CsrmError {
   const first = files.get(missing[0]!);
   const message = `${missing.length} of the ${ids.length} images of list ${list} are missing, the first: ${first}`;

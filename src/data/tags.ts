@@ -61,6 +61,15 @@ export function tagNames(path: string): string[] {
     for (const name of splitTags(tags, `${path}, line ${line}`)) names.add(name);
   }
   if (names.size === 0) throw expected("at least one tag", path, "none");
+  // Ids are a byte in label maps, and 255 means not annotated.
+  if (names.size > 254) {
+    throw expected(
+      "at most 254 different tags",
+      path,
+      names.size,
+      "name those to learn in a file of lines `id name` (--classes)",
+    );
+  }
   return [...names].sort();
 }
 

@@ -1,7 +1,7 @@
 /** Evaluates a folder of predictions against a folder of masks. */
 import { resolve } from "node:path";
 import type { ClassTable } from "../data/types.ts";
-import { CsrmError, expected, messageOf } from "../errors.ts";
+import { expected, naming } from "../errors.ts";
 import { classIndexer } from "./class-index.ts";
 import { forEachConcurrently } from "./concurrency.ts";
 import { Confusion } from "./confusion.ts";
@@ -84,14 +84,4 @@ async function bestCams(file: string): Promise<CamFile> {
   const cams = await readCams(file);
   // Imported here: only these files need the tensor library, and evaluating label maps must work without it.
   return cams.hasFullSize ? await (await import("./full-cams.ts")).readFullCams(file) : cams;
-}
-
-/** Puts the file's name before the message of a failure that lacks it. */
-function naming(file: string, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (messageOf(error).includes(file)) throw error;
-    throw new CsrmError(`${file}: ${messageOf(error)}`, { code: "data", cause: error });
-  }
 }

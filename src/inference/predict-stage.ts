@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { decodeImage } from "../data/image.ts";
 import type { ClassTable, Dataset, Sample } from "../data/types.ts";
-import { CsrmError, expected, messageOf } from "../errors.ts";
+import { CsrmError, expected, messageOf, naming } from "../errors.ts";
 import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { encodeIndexedPng } from "../formats/indexed-png.ts";
 import { openModel } from "../models/model-file.ts";
@@ -72,7 +72,9 @@ export async function predictCams(options: PredictOptions): Promise<PredictSumma
     isDone: (sample) => isDone(sample, { out, settings, classes }),
     read: (sample) => decodeImage(sample.image),
     work(sample, image) {
-      const prediction = predictor.predictImage(image, wantedTags(sample));
+      const prediction = naming(`${options.model}, image ${sample.image} (${image.width} × ${image.height})`, () =>
+        predictor.predictImage(image, wantedTags(sample)),
+      );
       return () => writeResults(out, sample.id, { prediction, settings });
     },
     onUnreadable({ id }, error) {

@@ -1,6 +1,6 @@
 /** Runs a trained network over an image at several scales and mirrored, and keeps what label maps are made from. */
 import type { RgbImage } from "../data/types.ts";
-import { expected } from "../errors.ts";
+import { CsrmError, expected } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { CSRM, type CSRMOutput } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
@@ -96,6 +96,7 @@ export class Predictor {
    * Everything about one image.
    * @param tags multi-hot over the C classes: which may be in the image. null: those that the classifier sees, see
    *   {@link seenClasses}
+   * @throws CsrmError (code "weights") when the network gives NaN or infinity
    */
   predictImage(image: RgbImage, tags: Uint8Array | null): Prediction {
     const classes = this.info.classes.ids.length - 1;
@@ -116,11 +117,15 @@ export class Predictor {
     const logits = stack(views.map((output) => output.logits.mean(0)))
       .mean(0)
       .toArray(); // [views, C] → [C]
+    if (!logits.every(Number.isFinite)) throw notFinite();
     const present = tags ? indicesOf(tags) : seenClasses(logits);
     const activations = views.map((output) => activation(output.cam!, present));
     const outputSize = source === "segmentation" ? size : stridedSize(size, KEPT_STRIDE);
     const { ids } = this.info.classes;
     const scores = () => views.map((output) => classLogits(output.seg!, present));
+    const chances = source === "cam" ? null : probabilities(scores(), outputSize);
+    // A sum is not finite as soon as one number is not.
+    if (chances && !Number.isFinite(chances.sum().item())) throw notFinite();
     return {
       keys: [0, ...present.map((index) => ids[index + 1]!)],
       logits,
@@ -128,7 +133,7 @@ export class Predictor {
       covered: coveredSize(size, input, this.info.outputStride),
       cams: planesOf(keptCams(activations, size)),
       activations: activations.map(planesOf),
-      probabilities: source === "cam" ? null : planesOf(probabilities(scores(), outputSize)),
+      probabilities: chances && planesOf(chances),
     };
   }
 
@@ -161,6 +166,12 @@ export class Predictor {
 export function seenClasses(logits: readonly number[]): number[] {
   const seen = logits.flatMap((logit, index) => (logit > 0 ? [index] : []));
   return seen.length > 0 ? seen : [logits.indexOf(Math.max(...logits))];
+}
+
+function notFinite(): CsrmError {
+  return new CsrmError("the network's output is not finite; its file is damaged or its training diverged", {
+    code: "weights",
+  });
 }
 
 function indicesOf(tags: Uint8Array): number[] {

@@ -2,6 +2,7 @@
 import { generateToy } from "../data/toy/index.ts";
 import type { Dataset } from "../data/types.ts";
 import { assertMasks } from "../evaluation/masks.ts";
+import { throwIfInterrupted } from "../interrupt.ts";
 import type { Progress } from "../progress.ts";
 import type { Recipe } from "../training/config.ts";
 import { dataRoot, maskFolder, openRecipeData } from "../training/recipe-data.ts";
@@ -34,6 +35,9 @@ async function drawToy(recipe: Recipe, progress: Progress): Promise<void> {
     seed,
     size,
     images: { train, val },
-    onProgress: (done: number) => task.update(done),
+    onProgress(done: number) {
+      task.update(done);
+      throwIfInterrupted();
+    },
   });
 }

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { decodeImage } from "../data/image.ts";
 import { listImages } from "../data/image-files.ts";
-import { CsrmError, expected, messageOf } from "../errors.ts";
+import { CsrmError, expected, naming } from "../errors.ts";
 import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { decodeLabelPng, encodeIndexedPng } from "../formats/indexed-png.ts";
 import { type Progress, silentProgress } from "../progress.ts";
@@ -102,14 +102,4 @@ function photographsOf(images: RefineOptions["images"], ids: readonly string[]):
     throw new CsrmError(`no image for label map ${missing[0]} in ${where}${others}`, { code: "data" });
   }
   return files;
-}
-
-/** Puts the files' names before the message of a failure. */
-function naming<Result>(files: string, work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof CsrmError)) throw error;
-    throw new CsrmError(`${files}: ${messageOf(error)}`, { code: error.code, cause: error });
-  }
 }

@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { CsrmError, messageOf } from "../errors.ts";
-import { linkFileSync } from "../files.ts";
+import { linkFileSync, removeTemporaries } from "../files.ts";
+import type { ModelInfo } from "../models/model-file.ts";
 import { loadTensors, saveTensors, type Tensor } from "../torch/index.ts";
 
 /** Everything a stage needs to go on as if it had never stopped. */
@@ -62,10 +63,11 @@ export class CheckpointFolder {
   }
 
   /**
-   * The newest checkpoint, or null where the stage has not saved one yet.
+   * The newest checkpoint, or null where the stage has not saved one yet. Clears away what a killed process left half written.
    * @throws CsrmError for a damaged file or one of something else, saying how the stage can go on
    */
   load(): SavedCheckpoint | null {
+    removeTemporaries(this.folder);
     if (!existsSync(this.last)) return null;
     try {
       return readCheckpoint(this.last, this.stage);
@@ -95,6 +97,22 @@ export class CheckpointFolder {
       .map(Number)
       .sort((a, b) => a - b);
   }
+}
+
+/**
+ * Classes are numbered by a table, often the sorted tags: after a change of it the same row of the network means another class.
+ * @throws CsrmError (code "config") when the table now is not that of the checkpoint, listing what differs
+ */
+export function assertSameClasses(then: unknown, now: ModelInfo["classes"]): void {
+  const described = ({ ids, names }: ModelInfo["classes"]) => names.map((name, k) => `${ids[k]} ${name}`);
+  const [before, after] = [described(then as ModelInfo["classes"]), described(now)];
+  if (before.join("\n") === after.join("\n")) return;
+  const only = (a: string[], b: string[]) => a.filter((each) => !b.includes(each)).join(", ") || "none";
+  throw new CsrmError(
+    `the classes have changed since this training began: there were ${only(before, after)}, now there are ${only(after, before)}; ` +
+      "put tags or class table right, or say --fresh to begin anew",
+    { code: "config" },
+  );
 }
 
 /** Frees a checkpoint's tensors. */

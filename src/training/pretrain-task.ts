@@ -1,4 +1,5 @@
 /** The start: a plain CAM classifier trained on tags alone, whose activation maps CSRM begins with. */
+import { labelledOnly } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import type { Batch, Dataset } from "../data/types.ts";
 import { safePoint } from "../interrupt.ts";
@@ -9,7 +10,7 @@ import type { Progress } from "../progress.ts";
 import { autocast, cat, keep, scope, type Tensor } from "../torch/index.ts";
 import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
-import type { CheckpointContent, SavedCheckpoint } from "./checkpoint.ts";
+import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
 import { createOptimizer, normalise, usesBf16 } from "./network.ts";
@@ -34,9 +35,11 @@ export class PretrainTask implements TrainingTask<Batch> {
 
   /** @param options.model prepared for training (frozen parts frozen, on its device) */
   constructor(options: PretrainOptions) {
-    const { model, dataset, recipe } = options;
+    const { model, recipe } = options;
     const { pretrain } = recipe;
-    this.#options = options;
+    // Images without tags teach a classifier nothing.
+    const dataset = labelledOnly(options.dataset);
+    this.#options = { ...options, dataset };
     this.#tensors = batchTensors(dataset);
     this.#loader = new Loader(dataset, {
       batchSize: pretrain.batch,
@@ -134,11 +137,12 @@ export class PretrainTask implements TrainingTask<Batch> {
     const random = randomState(recipe.device);
     return {
       tensors: { model: model.stateDict(), optimizer: this.#optimizer.stateDict(), random },
-      state: { loader: this.#loader.state() },
+      state: { classes: this.#options.info.classes, loader: this.#loader.state() },
     };
   }
 
   restore({ tensors, state }: SavedCheckpoint): void {
+    assertSameClasses(state.classes, this.#options.info.classes);
     this.#options.model.loadStateDict(tensors.model ?? new Map());
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);

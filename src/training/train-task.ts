@@ -1,4 +1,5 @@
 /** The main training: student, EMA teacher and memory bank around csrmStep, with everything that a checkpoint must hold. */
+import { labelledOnly } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { Rng } from "../data/rng.ts";
 import type { Batch, Dataset } from "../data/types.ts";
@@ -7,7 +8,7 @@ import type { CSRM } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
-import type { CheckpointContent, SavedCheckpoint } from "./checkpoint.ts";
+import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
 import { updateTeacher, updateTeacherStatistics } from "./ema.ts";
@@ -48,13 +49,14 @@ export class TrainTask implements TrainingTask<Halves> {
     const common = { size: data.size, workers: data.workers, shuffle: true, onBadImage: "skip" as const };
     // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
     const plain = { ...recipe.transforms, flip: 0, scale: [1, 1] as const };
+    const tagged = labelledOnly(dataset);
     this.#loaders = [
-      new Loader(dataset, { ...common, batchSize: batch.labelled, augment: recipe.transforms, seed }),
+      new Loader(tagged, { ...common, batchSize: batch.labelled, augment: recipe.transforms, seed }),
       ...(batch.unlabelled > 0
         ? [new Loader(dataset, { ...common, batchSize: batch.unlabelled, augment: plain, seed: seed + 1 })]
         : []),
     ];
-    const perEpoch = Math.max(1, Math.floor(dataset.samples.length / batch.labelled));
+    const perEpoch = Math.max(1, Math.floor(tagged.samples.length / batch.labelled));
     this.steps = schedule.steps ?? schedule.epochs * perEpoch;
     this.warmup = Math.min(schedule.warmup_steps ?? perEpoch, this.steps);
     for (const parameter of teacher.parameters()) parameter.requiresGrad_(false);
@@ -122,6 +124,7 @@ export class TrainTask implements TrainingTask<Halves> {
         random: randomState(recipe.device),
       },
       state: {
+        classes: this.#options.info.classes,
         loaders: this.#loaders.map((loader) => loader.state()),
         classmix: this.#rng.state(),
         bank: bank.json,
@@ -130,7 +133,8 @@ export class TrainTask implements TrainingTask<Halves> {
   }
 
   restore({ tensors, state }: SavedCheckpoint): void {
-    const { student, teacher } = this.#options;
+    const { student, teacher, info } = this.#options;
+    assertSameClasses(state.classes, info.classes);
     const group = (name: string) => tensors[name] ?? new Map();
     student.loadStateDict(group("student"));
     teacher.loadStateDict(group("teacher"));

@@ -66,6 +66,14 @@ describe("csrm data check", () => {
     expect(scored).toMatchObject({ images: 1, masks: { found: 1 }, problems: 0 });
   });
 
+  it("fails when a list that results are measured on lacks a mask", async () => {
+    writeFileSync(join(root, "scored.txt"), "a\nb\n");
+    const { code, stdout } = await csrm("data", "check", "--recipe", recipe);
+    writeFileSync(join(root, "scored.txt"), "a\n");
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/masks: 1 found, 1 images without\n.*1 problems/s);
+  });
+
   it("names every file that is wrong and fails", async () => {
     writeFileSync(join(photos, "d.jpg"), "no picture at all");
     mask("b.png", 50, 30, 1);

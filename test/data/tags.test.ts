@@ -24,6 +24,13 @@ describe("tags.csv", () => {
     expect(unmatched).toEqual([]);
   });
 
+  it("is refused with more different tags than a label map has values", () => {
+    const many = Array.from({ length: 255 }, (_, i) => `t${i}`);
+    const file = (tags: string[]) => scratch.write("many.csv", `image,tags\na.jpg,${tags.join(" ")}\n`);
+    expect(tagNames(file(many.slice(1))).length).toBe(254);
+    expect(() => tagNames(file(many))).toThrow(/at most 254 different tags for .*many.csv, got 255; .*--classes/);
+  });
+
   it("leaves images without a row unlabelled and hands back rows without an image", () => {
     const { tags, unmatched } = csv("image,tags\na,cat\nzz.jpg,dog\n");
     expect([...tags.keys()]).toEqual(["a"]);

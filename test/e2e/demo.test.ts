@@ -69,6 +69,18 @@ describe("npm run demo -- --tiny", () => {
     expect(hash(model)).toBe(before);
   });
 
+  it("goes on when nobody reads its messages any more", async () => {
+    const deaf = path.join(temporaryFolder("deaf"), "run");
+    const start = path.join(out, "pretrain/model.safetensors");
+    const args = [main, "run", "toy-tiny", "--out", deaf, "--start", start];
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    child.stderr.destroy();
+    child.stdout.resume();
+    const code = await new Promise((done) => child.once("close", done));
+    expect(code).toBe(0);
+    expect(existsSync(path.join(deaf, "summary.json"))).toBe(true);
+  });
+
   it("says how to come by a start classifier", () => {
     const empty = path.join(temporaryFolder("no-start"), "run");
     expect(() => run(main, "train", "toy-tiny", "--out", empty)).toThrow(/expected a start classifier.*csrm pretrain/);

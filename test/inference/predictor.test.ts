@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Predictor, type PredictorOptions, seenClasses } from "../../src/inference/predictor.ts";
 import { type LabelRule, labelMapOf } from "../../src/inference/pseudo-labels.ts";
-import { liveTensors } from "../../src/torch/index.ts";
+import { liveTensors, noGrad } from "../../src/torch/index.ts";
 import { picture, tinyNetwork } from "./tiny.ts";
 
 const catAndDog = Uint8Array.of(1, 0, 1);
@@ -29,6 +29,17 @@ describe("a prediction", () => {
       const labels = labelMapOf(prediction, { source: "mean", threshold: 0.4 });
       expect(labels).toMatchObject({ width: 50, height: 37 });
       expect([...new Set(labels.data)].every((id) => [0, 8, 12].includes(id))).toBe(true);
+    }
+  });
+
+  it("is refused when the network gives numbers that are not finite, in whichever branch", () => {
+    for (const name of ["classifier.weight", "decoder.8.bias"]) {
+      const network = tinyNetwork("csrm");
+      noGrad(() => network.model.namedParameters().get(name)!.mul_(Number.NaN));
+      using broken = new Predictor(network, { ...quick, source: "segmentation" });
+      expect(() => broken.predictImage(picture(50, 37), catAndDog)).toThrow(
+        /output is not finite; its file is damaged/,
+      );
     }
   });
 

@@ -1,4 +1,5 @@
-import { readdirSync, truncateSync } from "node:fs";
+import { readdirSync, truncateSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { MemoryBank } from "../../src/losses/memory-bank.ts";
 import { liveTensors, ones, rngState, type Tensor } from "../../src/torch/index.ts";
@@ -67,6 +68,15 @@ describe("a folder of checkpoints", () => {
       "step-11.safetensors",
       "step-9.safetensors",
     ]);
+  });
+
+  it("is cleared of what a killed process left half written", () => {
+    const folder = temporaryFolder("killed");
+    const checkpoints = new CheckpointFolder({ folder, stage: "train" });
+    checkpoints.save(1, { tensors: {}, state: {} });
+    writeFileSync(path.join(folder, ".csrm-1-ab.tmp"), "half");
+    expect(checkpoints.load()!.step).toBe(1);
+    expect(readdirSync(folder)).toEqual(["last.safetensors"]);
   });
 
   it.each([

@@ -78,6 +78,33 @@ describe("the training stages", () => {
     for (const [i, value] of teacher!.entries()) expect(value).toBeCloseTo((was![i]! + is![i]!) / 2, 5);
   });
 
+  it("learn from images with tags alone, but show the others to the consistency loss", async () => {
+    const samples = dataset.samples.map((sample, i) => (i < 3 ? sample : { ...sample, tags: null }));
+    const few = { ...dataset, samples };
+    const logged = (where: Stage) =>
+      readFileSync(where.metricsFile, "utf8")
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).losses);
+    const recipe = tinyRecipe(root, ["pretrain.epochs=4", "pretrain.batch=1", "batch.labelled=1"]);
+    const [first, second] = [stage("pretrain"), stage("train")];
+    const { model } = await pretrainStage({ ...options(first, recipe), dataset: few });
+    await trainStage({ ...options(second, recipe), dataset: few, start: model });
+    for (const losses of [...logged(first), ...logged(second)]) expect(losses.classification).toBeGreaterThan(0);
+    const none = { ...dataset, samples: samples.slice(3) };
+    await expect(pretrainStage({ ...options(stage("pretrain"), recipe), dataset: none })).rejects.toThrow(/has a tag/);
+  });
+
+  it("refuse to go on with other classes than they began with, of the same number", async () => {
+    const where = stage("pretrain");
+    await pretrainStage(options(where, tinyRecipe(root), afterSteps(1)));
+    const names = dataset.classes.names.map((name) => (name === "truck" ? "ant" : name));
+    const other = { ...dataset, classes: { ...dataset.classes, names } };
+    await expect(pretrainStage({ ...options(where, tinyRecipe(root)), dataset: other })).rejects.toThrow(
+      /there were 7 truck, now there are 7 ant; .*--fresh/,
+    );
+  });
+
   it("refuse a checkpoint to predict with that will be gone by then", async () => {
     const recipe = tinyRecipe(root, ["predict.checkpoint=step-2", "checkpoints={every_steps: 2, keep: 1}"]);
     const work = trainStage({ ...options(stage("train"), recipe), start });

@@ -7,10 +7,12 @@ import { type DatasetOptions, openDataset } from "../../data/dataset.ts";
 import { generateToy } from "../../data/toy/index.ts";
 import type { Dataset } from "../../data/types.ts";
 import { CsrmError, expected } from "../../errors.ts";
+import { throwIfInterrupted } from "../../interrupt.ts";
 import { createProgress } from "../../progress.ts";
 import { recipeSchema } from "../../training/config.ts";
 import { maskFolder, openRecipeData } from "../../training/recipe-data.ts";
 import { reportText } from "../check-report.ts";
+import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { type RecipeOptions, recipeFrom, wholeNumber, withRecipeOptions } from "../recipe-options.ts";
 
@@ -82,8 +84,12 @@ function registerToy(data: Command): void {
 
 async function runToy({ out, train, val, size, seed, json }: ToyOptions): Promise<void> {
   using task = createProgress().task({ label: "toy scenes", total: train + val, unit: "image" });
-  const onProgress = (done: number) => task.update(done);
-  const { made } = await generateToy({ out, seed, size, images: { train, val }, onProgress });
+  const onProgress = (done: number) => {
+    task.update(done);
+    throwIfInterrupted();
+  };
+  const work = () => generateToy({ out, seed, size, images: { train, val }, onProgress });
+  const { made } = await interruptible(work);
   const root = resolve(out);
   if (json) printJson({ out: root, made, train, val, size, seed });
   else print(made ? `${train} + ${val} scenes in ${root}` : `${root} holds these scenes already`);
@@ -94,7 +100,8 @@ async function runCheck(options: CheckOptions): Promise<void> {
   for (const { dataset, masks } of await parts(options)) {
     using task = createProgress().task({ label: dataset.name, total: dataset.samples.length, unit: "image" });
     const onProgress = (done: number) => task.update(done);
-    reports.push(await checkDataset(dataset, { decode: !options.quick, masks, onProgress }));
+    const requireMasks = options.recipe !== undefined;
+    reports.push(await checkDataset(dataset, { decode: !options.quick, masks, requireMasks, onProgress }));
   }
   if (options.json) printJson({ reports });
   else print(reports.map(reportText).join("\n\n"));

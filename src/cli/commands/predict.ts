@@ -1,6 +1,8 @@
 /** `csrm predict`: label maps for new photographs with a trained network. */
+import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Dataset } from "../../data/types.ts";
 import { writeLabels } from "../../inference/label-stage.ts";
 import { augmentationText, type PredictSettings } from "../../inference/predict-settings.ts";
 import { predictCams, type Skipped } from "../../inference/predict-stage.ts";
@@ -10,6 +12,8 @@ import { LABELS, REFINED } from "../../inference/results.ts";
 import { modelInfo } from "../../models/model-file.ts";
 import { createProgress, duration, type Progress } from "../../progress.ts";
 import { refineCrf } from "../../refine/crf-stage.ts";
+import { lockFolder } from "../../run-lock.ts";
+import { makeFolder } from "../../run-stage.ts";
 import { cpuHasBf16, setThreads } from "../../torch/index.ts";
 import { numberIn, numbersIn } from "../arguments.ts";
 import { crfSettings, withCrfScale } from "../crf-options.ts";
@@ -17,6 +21,7 @@ import { deviceName, requireDevice } from "../device.ts";
 import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { writeOverlays } from "../overlays.ts";
+import { requireOutside } from "../paths.ts";
 import { openPhotographs } from "../photographs.ts";
 
 export interface PredictCommandOptions {
@@ -133,15 +138,35 @@ export function register(program: Command): void {
 
 /** Predicts as the command's options say. */
 export async function predict(options: PredictCommandOptions, progress: Progress): Promise<PredictResult> {
-  const started = performance.now();
   requireDevice(options.device);
-  const { model, threshold, fresh, strict } = options;
+  const { model } = options;
   const out = resolve(options.out);
   const { kind, classes } = modelInfo(model);
   const source = options.source ?? (kind === "csrm" ? "segmentation" : "cam");
   const tagFile = options.tags === "predicted" || options.tags === "all" ? null : options.tags;
   const where = { images: options.images, ids: options.ids ?? null, tags: tagFile, table: options.classes ?? null };
   const dataset = await openPhotographs(where, classes);
+  if (statSync(options.images).isDirectory()) requireOutside(out, options.images);
+  makeFolder(out);
+  const lock = lockFolder(out, progress.note);
+  try {
+    return await predictAll({ options, out, dataset, source, progress });
+  } finally {
+    lock.release();
+  }
+}
+
+interface Work {
+  options: PredictCommandOptions;
+  out: string;
+  dataset: Dataset;
+  source: Source;
+  progress: Progress;
+}
+
+async function predictAll({ options, out, dataset, source, progress }: Work): Promise<PredictResult> {
+  const started = performance.now();
+  const { model, threshold, fresh, strict } = options;
   for (const note of dataset.notes ?? []) progress.note(note);
   const settings = settingsOf(options, source);
   setThreads("auto");

@@ -4,6 +4,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import sharp from "sharp";
 import { CsrmError, expected, messageOf } from "../../errors.ts";
+import { makeFolders } from "../../files.ts";
 import { encodeIndexedPng } from "../../formats/indexed-png.ts";
 import { CREATURES } from "./creatures.ts";
 import { renderScene, type Scene } from "./scene.ts";
@@ -69,7 +70,7 @@ async function writeSet(folder: string, plan: SetPlan): Promise<void> {
   const { seed, size, splits, onProgress } = plan;
   const lists = path.join(folder, "ImageSets", "Segmentation");
   for (const name of [lists, ...["JPEGImages", "SegmentationClass"].map((part) => path.join(folder, part))]) {
-    await fs.mkdir(name, { recursive: true });
+    makeFolders(name);
   }
   const total = splits.train + splits.val;
   const rows = ["image,tags"];
@@ -117,7 +118,6 @@ async function alreadyThere(out: string, stamp: string): Promise<boolean> {
     entries = await fs.readdir(out);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") {
-      await fs.mkdir(path.dirname(out), { recursive: true });
       return false;
     }
     throw new CsrmError(`cannot make the toy set in ${out}: ${messageOf(error)}`, { code: "file", cause: error });

@@ -36,7 +36,7 @@ export const recipeSchema = z
       .default("cpu")
       .describe("where tensors live"),
     threads: z
-      .union([atLeast(1), z.literal("auto")])
+      .union([atLeast(1).max(512), z.literal("auto")])
       .default("auto")
       .describe("CPU threads of tensor operators; auto: one a core"),
     precision: z

@@ -57,6 +57,33 @@ describe("csrm predict", () => {
     }
   });
 
+  it("refuses to write among the photographs, where its masks would be taken for some", async () => {
+    const { images, args } = await scene();
+    for (const out of [images, join(images, "masks")]) {
+      const { code, stderr } = await csrm(...args, "--out", out);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`expected a folder outside of the photographs' (${images}) for --out, got "${out}"`);
+    }
+    expect(readdirSync(images).sort()).toEqual(["a.png", "trip"]);
+  });
+
+  it("keeps a second process out of its folder", async () => {
+    const { out, args } = await scene();
+    mkdirSync(out);
+    writeFileSync(join(out, ".lock"), JSON.stringify({ pid: 1, host: "elsewhere", birth: null, since: "then" }));
+    expect((await csrm(...args)).stderr).toContain(`process 1 on elsewhere (since then) is at work in ${out}`);
+  });
+
+  it("refuses a folder of tags that has none of the photographs", async () => {
+    const { root, args } = await scene();
+    mkdirSync(join(root, "xml"));
+    const { code, stderr } = await csrm(...args, "--tags", join(root, "xml"));
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/annotations of the images, e\.g\. a\.xml, for .*xml, got "none"/),
+    ]);
+  });
+
   it("takes a single photograph", async () => {
     const { images, out, base } = await scene();
     const { code } = await csrm(...base, "--images", join(images, "trip/b.png"));
