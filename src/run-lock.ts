@@ -61,6 +61,10 @@ function create(file: string, text: string): boolean {
   }
   try {
     writeSync(descriptor, text);
+  } catch (error) {
+    rmSync(file, { force: true });
+    const reason = codeOf(error) === "ENOSPC" ? "disk full" : codeOf(error);
+    throw new CsrmError(`cannot write ${file}: ${reason}`, { code: "file", cause: error });
   } finally {
     closeSync(descriptor);
   }
