@@ -42,6 +42,8 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const all = chooseClasses(options, source);
   const classes = options.subset ? subsetClasses(all, options.subset) : all;
   const notes: string[] = [];
+  const twins = alike(all.names);
+  if (twins) notes.push(`${twins.join(" and ")} are taken for different classes; if they are one, write it one way`);
   const tags = await readTags(source, { classes: all, images, notes });
   const samples = images.ids.map((id): Sample => ({ id, image: images.files.get(id)!, tags: tags.get(id) ?? null }));
   if (options.subset) narrow(samples, { all, classes, notes });
@@ -58,6 +60,18 @@ export function labelledOnly(dataset: Dataset): Dataset {
   const samples = dataset.samples.filter((sample) => sample.tags !== null);
   if (samples.length === 0) throw expected("at least one image with tags", `the data set ${dataset.name}`, "none");
   return { ...dataset, samples };
+}
+
+/** Two names that differ in case or in the encoding of their letters only; null when there are none. */
+function alike(names: readonly string[]): [string, string] | null {
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const plain = name.normalize("NFC").toLowerCase();
+    const before = seen.get(plain);
+    if (before !== undefined) return [before, name];
+    seen.set(plain, name);
+  }
+  return null;
 }
 
 function missingError({ ids, files, missing }: ImageList, list: string | null): CsrmError {

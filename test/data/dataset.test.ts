@@ -40,6 +40,18 @@ beforeAll(async () => {
 });
 afterAll(() => scratch.remove());
 
+describe("tags that look alike", () => {
+  it.each([
+    ["dog;Dog", "Dog and dog"],
+    ["ku\u0308h;k\u00fch", "ku\u0308h and k\u00fch"],
+  ])("are told of, since they become different classes: %s", async (cell, pair) => {
+    const tags = scratch.write("alike.csv", `image,tags\ntom,${cell}\ntrip/rex,${cell}\n`);
+    expect((await folder({ tags })).notes).toEqual([
+      `${pair} are taken for different classes; if they are one, write it one way`,
+    ]);
+  });
+});
+
 describe("the VOC layout", () => {
   it("takes images in the list's order, tags from tags.csv, VOC's classes", async () => {
     const data = await voc();
