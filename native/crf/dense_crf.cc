@@ -14,9 +14,8 @@ namespace {
 template <int D, class Row>
 class Kernel {
  public:
-  /// `active`: whether the kernel has any weight; if not, every call does nothing.
-  Kernel(const Lattice<D>& lattice, std::vector<PlaneMemory>& memory, size_t groups, bool active) : lattice_(lattice) {
-    if (!active) return;
+  /// With no groups every call does nothing, and the lattice, which need not be built then, is never read.
+  Kernel(const Lattice<D>& lattice, std::vector<PlaneMemory>& memory, size_t groups) : lattice_(lattice) {
     if (memory.size() < groups) memory.resize(groups);
     for (size_t g = 0; g < groups; g++) planes_.emplace_back(memory[g], lattice);
   }
@@ -87,9 +86,9 @@ void CrfEngine::mean_field(const CrfUnaries& unaries, const CrfOutput& output, c
   constexpr int kWidth = sizeof(Row) / sizeof(float);
   const int channels = unaries.labels - 1;
   const auto groups = size_t((unaries.count * channels + kWidth - 1) / kWidth);
-  const bool filters = params_.iterations > 0;
-  Kernel<2, Row> gaussian(gaussian_, gaussian_memory_, groups, filters && params_.gaussian_compat > 0);
-  Kernel<5, Row> bilateral(bilateral_, bilateral_memory_, groups, filters && params_.bilateral_compat > 0);
+  const auto groups_of = [&](float compat) { return params_.iterations > 0 && compat > 0 ? groups : 0; };
+  Kernel<2, Row> gaussian(gaussian_, gaussian_memory_, groups_of(params_.gaussian_compat));
+  Kernel<5, Row> bilateral(bilateral_, bilateral_memory_, groups_of(params_.bilateral_compat));
   const Softmax softmax(unaries, output, tiling_);
 
   for (int64_t step = 0; step <= params_.iterations; step++) {
