@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { ClassTable } from "../data/types.ts";
 import { expected, naming } from "../errors.ts";
+import type { Source } from "../inference/predictor.ts";
 import { classIndexer } from "./class-index.ts";
 import { forEachConcurrently } from "./concurrency.ts";
 import { Confusion } from "./confusion.ts";
@@ -27,7 +28,9 @@ export interface EvaluateOptions extends Omit<EvaluationLabel, "predictions" | "
   images?: string;
   ids: readonly string[];
   classes: ClassTable;
-  /** For CAMs only: a background threshold, or "sweep" (default): the best of .05….80 on these images. */
+  /** Which of the scores that csrm predict keeps (default "cam"); other files than its hold activation maps alone. */
+  source?: Source;
+  /** For scores only: a background threshold, or "sweep" (default): the best of .05….80 on these images. */
   threshold?: number | "sweep";
   /** How a given threshold was chosen, e.g. "best on train". */
   thresholdFrom?: string;
@@ -44,10 +47,18 @@ export interface EvaluateOptions extends Omit<EvaluationLabel, "predictions" | "
  *   image, a threshold given for label maps
  */
 export async function evaluatePredictions(options: EvaluateOptions): Promise<Evaluation> {
-  const { ids, classes, masks, images, threshold = "sweep" } = options;
+  const { ids, classes, masks, images, threshold = "sweep", source = "cam" } = options;
   const folder = predictionFolder(options.predictions, ids);
   if (folder.kind === "labels" && options.threshold !== undefined) {
-    throw expected("no threshold for label maps", options.predictions, options.threshold, "only CAMs have one");
+    throw expected("no threshold for label maps", options.predictions, options.threshold, "only scores have one");
+  }
+  if (folder.kind === "labels" && source !== "cam") {
+    throw expected(
+      "results of csrm predict",
+      options.predictions,
+      "label maps",
+      `there is no source ${source} in them`,
+    );
   }
   const confusion = new Confusion(classes.ids.length);
   const sweep = new ThresholdSweep(classes.ids.length, thresholdsFor(threshold));
@@ -60,7 +71,7 @@ export async function evaluatePredictions(options: EvaluateOptions): Promise<Eva
     const file = folder.fileOf(id);
     const [truth, prediction] = await Promise.all([
       reader.read(id, images === undefined ? undefined : await sizeOfImage(images, id)),
-      folder.kind === "cams" ? bestCams(file) : readLabels(file),
+      folder.kind === "cams" ? bestScores(file, source) : readLabels(file),
     ]);
     if ("scores" in prediction) naming(file, () => sweep.add(camMapsOf(prediction, classes, file), truth));
     else confusion.add(resizeNearest(toIndices(prediction, file), truth), truth);
@@ -79,9 +90,10 @@ export async function evaluatePredictions(options: EvaluateOptions): Promise<Eva
   return evaluationOfCams(sweep, { ...context, threshold, thresholdFrom });
 }
 
-/** Maps of the image's own size where the file allows, as the label maps of `csrm predict` come from these. */
-async function bestCams(file: string): Promise<CamFile> {
+/** Scores of the image's own size where the file allows, as the label maps of `csrm predict` come from these. */
+async function bestScores(file: string, source: Source): Promise<CamFile> {
   const cams = await readCams(file);
+  if (source === "cam" && !cams.hasFullSize) return cams;
   // Imported here: only these files need the tensor library, and evaluating label maps must work without it.
-  return cams.hasFullSize ? await (await import("./full-cams.ts")).readFullCams(file) : cams;
+  return (await import("./score-maps.ts")).readScoreMaps(file, source);
 }

@@ -34,7 +34,7 @@ export type SweepFigures = Pick<SweepPoint, "threshold" | "miou" | "miou_fg" | "
 
 /** Figures are fractions 0–1; arrays have one entry a class of {@link names}. */
 export interface Evaluation extends Metrics, Required<EvaluationLabel> {
-  /** "labels": label maps; "cams": activation maps with a background threshold. */
+  /** "labels": label maps; "cams": scores with a background threshold, activation maps if nothing else is said. */
   kind: "labels" | "cams";
   /** Number of images. */
   count: number;

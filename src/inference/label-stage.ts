@@ -16,8 +16,8 @@ export interface LabelOptions {
   out: string;
   /** Images to label: those the predict stage has results of. */
   ids: readonly string[];
-  /** Background threshold, 0…1. Source "segmentation" has none: null. */
-  threshold: number | null;
+  /** Background threshold, 0…1. */
+  threshold: number;
   fresh?: StampOptions["fresh"];
   progress?: Progress;
   /** What the progress calls it (default "labels"). */
@@ -33,8 +33,7 @@ export interface LabelSummary {
 }
 
 /**
- * Writes pseudo/<id>.png: indexed, VOC palette, dataset ids. The source is the one that the predict stage was given;
- * with "segmentation" the label maps are there already.
+ * Writes pseudo/<id>.png: indexed, VOC palette, dataset ids. The source is the one that the predict stage was given.
  * @throws CsrmError when `out` has no predictions, for a missing or damaged one, and for label maps of another
  *   threshold in `out`
  */
@@ -44,8 +43,6 @@ export async function writeLabels(options: LabelOptions): Promise<LabelSummary> 
   const stamp = stampOf(join(out, CAMS));
   if (stamp === null) throw expected("results of csrm predict", "the label maps", out);
   const source = stamp.source as Source;
-  if (source === "segmentation") return { dir, ids: [...ids], resumed: ids.length };
-  if (threshold === null) throw expected("a background threshold", `label maps with source ${source}`, threshold);
   openStamped(dir, { ...stamp, threshold }, { fresh, note: progress.note });
 
   const resumed = await workThrough({

@@ -3,28 +3,25 @@
  * thresholds can be chosen later.
  */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { decodeImage } from "../data/image.ts";
 import type { ClassTable, Dataset, Sample } from "../data/types.ts";
 import { CsrmError, expected, messageOf, naming } from "../errors.ts";
-import { readFileBytes, writeFileAtomic } from "../files.ts";
-import { encodeIndexedPng } from "../formats/indexed-png.ts";
+import { readFileBytes } from "../files.ts";
 import { openModel } from "../models/model-file.ts";
 import { type Progress, silentProgress } from "../progress.ts";
 import { isNewer, workThrough } from "../resumable.ts";
 import { openStamped, type StampOptions } from "../stamped-folder.ts";
 import { assertClasses, type PredictSettings, predictionStamp } from "./predict-settings.ts";
 import { readPrediction, writePrediction } from "./prediction-file.ts";
-import { type Prediction, Predictor } from "./predictor.ts";
-import { labelMapOf } from "./pseudo-labels.ts";
-import { CAMS, camFile, LABELS, labelFile } from "./results.ts";
+import { Predictor } from "./predictor.ts";
+import { CAMS, camFile } from "./results.ts";
 
 export interface PredictOptions {
   /** model.safetensors of a classifier or of CSRM. */
   model: string;
   dataset: Dataset;
-  /** Gets cams/<id>.npz and, with source "segmentation", pseudo/<id>.png. */
+  /** Gets cams/<id>.npz. */
   out: string;
   settings: PredictSettings;
   /** Begin anew where there are results already, and keep those aside. */
@@ -75,7 +72,7 @@ export async function predictCams(options: PredictOptions): Promise<PredictSumma
       const prediction = naming(`${options.model}, image ${sample.image} (${image.width} × ${image.height})`, () =>
         predictor.predictImage(image, wantedTags(sample)),
       );
-      return () => writeResults(out, sample.id, { prediction, settings });
+      return () => writePrediction(camFile(out, sample.id), prediction);
     },
     onUnreadable({ id }, error) {
       if (strict || !isImageError(error)) throw error;
@@ -110,9 +107,7 @@ async function openPredictor({ model, dataset, out, settings, fresh, progress }:
   assertClasses(network.info, dataset.classes, model);
   const predictor = new Predictor(network, settings);
   const stamp = predictionStamp(settings, { model: digest, classes: dataset.classes });
-  const stampOptions = { fresh, note: progress?.note };
-  openStamped(join(out, CAMS), stamp, stampOptions);
-  if (settings.source === "segmentation") openStamped(join(out, LABELS), { ...stamp, threshold: null }, stampOptions);
+  openStamped(join(out, CAMS), stamp, { fresh, note: progress?.note });
   return predictor;
 }
 
@@ -129,23 +124,10 @@ async function isDone(
 ): Promise<boolean> {
   const file = camFile(out, sample.id);
   if (!(await isNewer(file, sample.image))) return false;
-  if (settings.source === "segmentation" && !existsSync(labelFile(out, sample.id))) return false;
   const tags = tagsFor(sample, settings, classes);
   if (tags === null) return true;
   const keys = classes.ids.filter((_, k) => k === 0 || tags[k - 1]);
   return keys.join() === (await readPrediction(file)).keys.join();
-}
-
-async function writeResults(
-  out: string,
-  id: string,
-  { prediction, settings }: { prediction: Prediction; settings: PredictSettings },
-): Promise<void> {
-  // The file that isDone reads comes last: whoever finds it finds the label map of the same prediction.
-  if (settings.source === "segmentation") {
-    await writeFileAtomic(labelFile(out, id), encodeIndexedPng(labelMapOf(prediction, { source: "segmentation" })));
-  }
-  await writePrediction(camFile(out, id), prediction);
 }
 
 function isImageError(error: unknown): boolean {

@@ -14,8 +14,7 @@ export type StoredPrediction = Omit<Prediction, "logits">;
 
 /**
  * Writes keys (int64), cam (float32, n×⌈H/4⌉×⌈W/4⌉), image and covered (int64, height and width), activation_0 …
- * (float32, one a scale) and, where there are probabilities at the size of the maps, probabilities (float32,
- * (n+1)×⌈H/4⌉×⌈W/4⌉). Full-size probabilities are not written.
+ * (float32, one a scale) and, where the segmentation branch was asked, probabilities (float32, (n+1)×⌈H/4⌉×⌈W/4⌉).
  */
 export async function writePrediction(file: string, prediction: StoredPrediction): Promise<void> {
   const { keys, image, covered, cams, activations, probabilities } = prediction;
@@ -24,7 +23,6 @@ export async function writePrediction(file: string, prediction: StoredPrediction
     shape: [values.length],
   });
   const floats = ({ data, planes, height, width }: Planes) => ({ data, shape: [planes, height, width] });
-  const strided = probabilities !== null && probabilities.height === cams.height && probabilities.width === cams.width;
   await writeFileAtomic(
     file,
     writeNpz({
@@ -33,7 +31,7 @@ export async function writePrediction(file: string, prediction: StoredPrediction
       image: integers(image),
       covered: integers(covered),
       ...Object.fromEntries(activations.map((maps, scale) => [`activation_${scale}`, floats(maps)])),
-      ...(strided ? { probabilities: floats(probabilities) } : {}),
+      ...(probabilities ? { probabilities: floats(probabilities) } : {}),
     }),
   );
 }

@@ -7,7 +7,7 @@ import type { ModelInfo } from "../models/model-file.ts";
 import { autocast, noGrad, scope, stack, type Tensor } from "../torch/index.ts";
 import { activation, keptCams } from "./cam.ts";
 import { coveredSize, type InputSize, imageTensor, inputSize, KEPT_STRIDE, type Size, stridedSize } from "./resize.ts";
-import { classLogits, probabilities } from "./segmentation.ts";
+import { probabilities, viewLogits } from "./segmentation.ts";
 import { view } from "./tta.ts";
 
 /** What label maps are made from: the activation maps, the segmentation branch, or the mean of both. */
@@ -50,8 +50,7 @@ export interface Prediction {
   /** The same before resizing and normalisation, one entry a scale, at the network's own resolution. */
   activations: Planes[];
   /**
-   * Probabilities of the segmentation branch, one plane a key: at the image's size for source "segmentation", at a
-   * quarter of it for "mean", null for "cam".
+   * Probabilities of the segmentation branch at a quarter of the image's size, one plane a key; null for source "cam".
    */
   probabilities: Planes | null;
 }
@@ -120,10 +119,9 @@ export class Predictor {
     if (!logits.every(Number.isFinite)) throw notFinite();
     const present = tags ? indicesOf(tags) : seenClasses(logits);
     const activations = views.map((output) => activation(output.cam!, present));
-    const outputSize = source === "segmentation" ? size : stridedSize(size, KEPT_STRIDE);
     const { ids } = this.info.classes;
-    const scores = () => views.map((output) => classLogits(output.seg!, present));
-    const chances = source === "cam" ? null : probabilities(scores(), outputSize);
+    const segmentations = () => views.map((output) => viewLogits(output.seg!));
+    const chances = source === "cam" ? null : probabilities(segmentations(), present, stridedSize(size, KEPT_STRIDE));
     // A sum is not finite as soon as one number is not.
     if (chances && !Number.isFinite(chances.sum().item())) throw notFinite();
     return {

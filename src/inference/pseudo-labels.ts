@@ -1,34 +1,46 @@
-/**
- * From scores to label maps: activation maps with a background threshold, segmentation probabilities, or the mean of
- * both.
- */
+/** From what the predict stage keeps to scores and label maps: a class's score must exceed a background threshold. */
 import { expected } from "../errors.ts";
 import type { LabelMap } from "../formats/indexed-png.ts";
 import { cat, F, fromTypedArray, full, scope, type Tensor } from "../torch/index.ts";
 import { fullCams } from "./cam.ts";
 import type { StoredPrediction } from "./prediction-file.ts";
-import type { Planes } from "./predictor.ts";
+import type { Planes, Source } from "./predictor.ts";
+import { foregroundScores } from "./segmentation.ts";
 
-/** Source "segmentation" has no threshold. */
-export type LabelRule = { source: "cam" | "mean"; threshold: number } | { source: "segmentation" };
+export interface LabelRule {
+  source: Source;
+  /** 0…1 */
+  threshold: number;
+}
 
 /**
  * The label map of an image, in its own size and of dataset ids. An image without classes is all background.
  * @throws CsrmError when the prediction lacks what the source needs
  */
-export function labelMapOf(prediction: StoredPrediction, rule: LabelRule): LabelMap {
-  return scope(() => labelsOf(scoresOf(prediction, rule), prediction.keys));
+export function labelMapOf(prediction: StoredPrediction, { source, threshold }: LabelRule): LabelMap {
+  return scope(() => labelsOf(withBackground(scoreMaps(prediction, source), threshold), prediction.keys));
 }
 
-/** [n + 1, H, W] */
-function scoresOf({ image, covered, activations, probabilities }: StoredPrediction, rule: LabelRule): Tensor {
+/**
+ * The scores of an image's classes at its own size: normalised activation maps, what the segmentation branch says
+ * (see {@link foregroundScores}), or the mean of both.
+ * @returns [n, H, W], 0…1
+ * @throws CsrmError when the prediction lacks what the source needs
+ */
+export function scoreMaps(prediction: StoredPrediction, source: Source): Tensor {
+  const { image, covered, activations, probabilities } = prediction;
+  const cams = () => fullCams(activations.map(tensorOf), image, covered);
   const segmentation = () => {
-    if (probabilities === null) throw expected("probabilities", `label maps with source ${rule.source}`, "none");
-    return tensorOf(probabilities);
+    if (probabilities === null) throw expected("probabilities", `label maps with source ${source}`, "none");
+    const resized = F.interpolate(tensorOf(probabilities).unsqueeze(0), {
+      size: image,
+      mode: "bilinear",
+      alignCorners: false,
+    });
+    return foregroundScores(resized.squeeze(0));
   };
-  if (rule.source === "segmentation") return segmentation();
-  const cams = fullCams(activations.map(tensorOf), image, covered);
-  return rule.source === "cam" ? camScores(cams, rule.threshold) : meanScores(cams, segmentation(), rule.threshold);
+  if (source === "cam") return cams();
+  return source === "segmentation" ? segmentation() : cams().add(segmentation()).div(2);
 }
 
 function tensorOf({ data, planes, height, width }: Planes): Tensor {
@@ -36,36 +48,16 @@ function tensorOf({ data, planes, height, width }: Planes): Tensor {
 }
 
 /**
- * A constant background plane before the activation maps.
- * @param cams [n, H, W], 0…1
+ * A constant background plane before the classes' scores.
+ * @param scores [n, H, W], 0…1
  * @param threshold score of the background, 0…1
- * @returns scores [n + 1, H, W], whose argmax is the label: the first where they are equal, so the background at the
+ * @returns [n + 1, H, W], whose argmax is the label: the first where they are equal, so the background at the
  *   threshold itself
  */
-export function camScores(cams: Tensor, threshold: number): Tensor {
+export function withBackground(scores: Tensor, threshold: number): Tensor {
   if (!(threshold >= 0 && threshold <= 1)) throw expected("a number in 0..1", "the background threshold", threshold);
-  const [, height, width] = cams.shape;
-  return cat([full([1, height!, width!], threshold, { device: cams.device }), cams]);
-}
-
-/**
- * The mean of two distributions over the background and the classes: that of the segmentation branch, and the
- * activation maps with their background plane divided by their sum. Either alone would give its own labels.
- * @param cams [n, H, W], 0…1
- * @param probabilities [n + 1, h, w] of the segmentation branch; resized (bilinear) where smaller
- * @returns [n + 1, H, W]; sums to 1 in every pixel
- */
-export function meanScores(cams: Tensor, probabilities: Tensor, threshold: number): Tensor {
-  const scores = camScores(cams, threshold);
   const [, height, width] = scores.shape;
-  const resized = F.interpolate(probabilities.unsqueeze(0), {
-    size: [height!, width!],
-    mode: "bilinear",
-    alignCorners: false,
-  }).squeeze(0);
-  // Only a threshold of 0 where no map is active leaves nothing to divide by.
-  const sum = scores.sum([0], true).clamp(1e-5);
-  return scores.div(sum).add_(resized).div_(2);
+  return cat([full([1, height!, width!], threshold, { device: scores.device }), scores]);
 }
 
 /**

@@ -1,11 +1,12 @@
 /** The evaluate stage of a run: every pass as activation maps, label maps and refined label maps, thresholds chosen on the first list. */
 import path from "node:path";
-import { evaluatePredictions } from "../evaluation/evaluate.ts";
+import { type EvaluateOptions, evaluatePredictions } from "../evaluation/evaluate.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { imageRoot } from "../evaluation/images.ts";
 import { writeFileAtomic } from "../files.ts";
 import { writeLabels } from "../inference/label-stage.ts";
 import { augmentationText } from "../inference/predict-settings.ts";
+import type { Source } from "../inference/predictor.ts";
 import type { Progress } from "../progress.ts";
 import { refineCrf } from "../refine/crf-stage.ts";
 import type { Recipe } from "../training/config.ts";
@@ -32,23 +33,24 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
   for (const pass of passes) {
     const key = `${pass.subject}${pass.augmented ? "" : "_single"}`;
     const row = { pass, key, recipe, progress };
-    const { threshold } = recipe.predict;
-    if (measured) {
-      const cams = await measure({ ...row, key: camKey(row), predictions: pass.out, threshold: thresholds.get(key) });
-      thresholds.set(key, thresholds.get(key) ?? chosenBy(cams, threshold));
-      results.push(cams);
+    const { source } = pass.settings;
+    if (measured && source !== "cam") {
+      const camRow = { ...row, key: key.replace("csrm", "csrm_cam"), source: "cam" as const };
+      results.push(await measureScores(camRow, thresholds));
     }
-    const value = thresholds.get(key)?.threshold ?? (threshold === "train" ? null : threshold);
+    const scores = measured ? await measureScores({ ...row, source }, thresholds) : null;
     const labels = await writeLabels({
       out: pass.out,
       ids: pass.ids,
-      threshold: pass.settings.source === "segmentation" ? null : value,
+      // A recipe without lists to measure on has a number here.
+      threshold: scores?.threshold ?? Number(recipe.predict.threshold),
       // The best threshold moves when tags were corrected.
       fresh: "if-other",
       progress,
       label: `labels ${key} ${pass.list}`,
     });
-    if (measured && pass.settings.source !== "cam") results.push(await measure({ ...row, predictions: labels.dir }));
+    // The figures of scores at a threshold are those of the label maps that were made at it.
+    if (scores) results.push(source === "cam" ? scores : { ...scores, kind: "labels", predictions: labels.dir });
     if (!recipe.predict.crf || !pass.augmented) continue;
     const refined = path.join(options.folders.refine, pass.subject, pass.list);
     await refineCrf({
@@ -61,7 +63,7 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
       progress,
       label: `dCRF ${key} ${pass.list}`,
     });
-    if (measured) results.push(await measure({ ...row, key: `${key}_crf`, predictions: refined, crf: true }));
+    if (measured) results.push(await measure({ ...row, key: `${key}_crf` }, { predictions: refined, crf: true }));
   }
   const run = path.dirname(options.folders.evaluate);
   for (const result of results) {
@@ -82,16 +84,7 @@ function movable(result: Evaluation, run: string): Evaluation {
   return { ...result, predictions: told(predictions), masks: told(masks), images: told(images) };
 }
 
-interface Chosen {
-  threshold: number;
-  from: string;
-}
-
-/** The recipe's number, or the best on the list that is measured first. */
-function chosenBy(first: Evaluation, threshold: Recipe["predict"]["threshold"]): Chosen {
-  if (threshold !== "train") return { threshold, from: "given" };
-  return { threshold: first.best!.threshold, from: `best on ${first.split}` };
-}
+type Chosen = Required<Pick<EvaluateOptions, "threshold" | "thresholdFrom">>;
 
 interface Row {
   pass: Pass;
@@ -101,31 +94,34 @@ interface Row {
   progress: Progress;
 }
 
-/** The start's label maps are its activation maps at a threshold: one row, not two. */
-function camKey({ pass, key }: Row): string {
-  if (pass.settings.source === "cam") return key;
-  return key.replace("csrm", "csrm_cam");
+/** Scores at the recipe's threshold or, as it may say, at the best one on the list that is measured first. */
+async function measureScores(row: Row & { source: Source }, thresholds: Map<string, Chosen>): Promise<Evaluation> {
+  const { pass, key, recipe, source } = row;
+  const given = recipe.predict.threshold;
+  const fixed = thresholds.get(key) ?? (given === "train" ? null : { threshold: given, thresholdFrom: "given" });
+  const result = await measure(row, { predictions: pass.out, source, ...fixed });
+  if (!fixed) {
+    thresholds.set(key, { threshold: result.best!.threshold, thresholdFrom: `best on ${result.split}` });
+  }
+  return result;
 }
 
-async function measure(row: Row & { predictions: string; threshold?: Chosen; crf?: boolean }): Promise<Evaluation> {
-  const { pass, key, recipe, progress, predictions, threshold, crf = false } = row;
+type What = Pick<EvaluateOptions, "predictions" | "source" | "threshold" | "thresholdFrom" | "crf">;
+
+async function measure({ pass, key, recipe, progress }: Row, what: What): Promise<Evaluation> {
   using task = progress.task({ label: `evaluate ${key} ${pass.list}`, total: pass.ids.length, unit: "image" });
-  const given = recipe.predict.threshold;
-  const isCams = predictions === pass.out;
-  const fixed = threshold ?? (given === "train" ? undefined : { threshold: given, from: "given" });
   // Awaited here: the progress bar must outlive the work.
   return await evaluatePredictions({
-    predictions,
+    crf: false,
+    ...what,
     masks: maskFolder(recipe),
     images: imageRoot(pass.dataset.samples[0]!),
     ids: pass.ids,
     classes: pass.dataset.classes,
-    ...(isCams && fixed ? { threshold: fixed.threshold, thresholdFrom: fixed.from } : {}),
     split: pass.list,
     method: key,
     label: labelOf(key),
     tta: augmentationText(pass.settings),
-    crf,
     onProgress: (done) => task.update(done),
   });
 }

@@ -96,7 +96,7 @@ function sweeps(splits: readonly [string, Evaluation[]][], styles: Styles): Mark
     return [html`<article class="card"><h3>${split}</h3>${raw(chart)}</article>`];
   });
   if (cards.length === 0) return null;
-  return html`<h2>Threshold sweep</h2><p class="note">Mean IoU in percent of the CAMs over the background threshold; dots mark the best.</p>
+  return html`<h2>Threshold sweep</h2><p class="note">Mean IoU in percent of activation maps and segmentation over the background threshold; dots mark the best.</p>
 <div class="cards">${cards}</div>`;
 }
 

@@ -101,7 +101,7 @@ describe("evaluating label maps", () => {
   });
 
   it("refuses a threshold, an empty list and an image listed twice", async () => {
-    await expect(evaluate({ at: "labels", threshold: 0.3 })).rejects.toThrow("only CAMs have one");
+    await expect(evaluate({ at: "labels", threshold: 0.3 })).rejects.toThrow("only scores have one");
     await expect(evaluate({ at: "labels", ids: [] })).rejects.toThrow("at least one image");
     await expect(evaluate({ at: "labels", ids: ["a", "a"] })).rejects.toThrow("a twice");
   });
@@ -179,10 +179,18 @@ describe("evaluating what csrm predict keeps", () => {
       // Says "cat" everywhere; the activations say it for the right half only.
       cams: planes(8, 1, 1, 1, 1, 1, 1, 1, 1),
       activations: [planes(2, 0, 1)],
-      probabilities: null,
+      // The segmentation branch says it for the left half.
+      probabilities: { data: Float32Array.of(0, 1, 1, 0), planes: 2, height: 1, width: 2 },
     });
     await save("kept/masks/a.png", labels(32, [...Array(16).fill(0), ...Array(16).fill(8)]));
     const result = await evaluate({ at: "kept", ids: ["a"], threshold: 0.5 });
     expect(result).toMatchObject({ resized: 0, correct: [16, 16, 0] });
+    const branch = await evaluate({ at: "kept", ids: ["a"], threshold: 0.5, source: "segmentation" });
+    expect(branch).toMatchObject({ resized: 0, correct: [0, 0, 0] });
+  });
+
+  it("refuses another source than activation maps where a file holds no other", async () => {
+    await expect(evaluate({ at: "cams", source: "segmentation" })).rejects.toThrow(/\.npz.*activation_0/);
+    await expect(evaluate({ at: "labels", source: "mean" })).rejects.toThrow("expected results of csrm predict");
   });
 });

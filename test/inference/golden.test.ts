@@ -1,9 +1,10 @@
 /** Sizes, activation maps, label maps and probabilities against the public inference code. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { activation, fullCams, keptCams } from "../../src/inference/cam.ts";
-import { camScores, labelsOf } from "../../src/inference/pseudo-labels.ts";
+import { activation, fullCams, keptCams, pick } from "../../src/inference/cam.ts";
+import { labelsOf, withBackground } from "../../src/inference/pseudo-labels.ts";
 import { coveredSize, roundHalfEven, type Size, scaledSize, stridedSize } from "../../src/inference/resize.ts";
-import { classLogits, probabilities } from "../../src/inference/segmentation.ts";
+import { probabilities } from "../../src/inference/segmentation.ts";
+import { mirrorAdded } from "../../src/inference/tta.ts";
 import { liveTensors, scope, type Tensor, tensor } from "../../src/torch/index.ts";
 import { expectGolden, type Golden, readGolden } from "../helpers/golden.ts";
 
@@ -85,7 +86,7 @@ describe.each(golden.cases)("$name", (case_) => {
   it.each(Object.entries(case_.label_maps_by_threshold))("labels the same pixels at threshold %s", (threshold, map) => {
     scope(() => {
       const labels = labelsOf(
-        camScores(fullCams(activations(), size, case_.strided_up_size), Number(threshold)),
+        withBackground(fullCams(activations(), size, case_.strided_up_size), Number(threshold)),
         case_.keys,
       );
       const wanted = expand(map.labels);
@@ -98,8 +99,14 @@ describe.each(golden.cases)("$name", (case_) => {
 
   it("gives the same probabilities of the segmentation branch", () => {
     scope(() => {
-      const scales = per_scale.map(({ seg_logits }) => classLogits(tensorOf(seg_logits), present));
-      expectGolden(probabilities(scales, size), case_.seg_probabilities, { tolerance: 1e-6, name: "probabilities" });
+      // The public code adds mirror images and knows no other classes than the image's.
+      const channels = [0, ...present.map((index) => index + 1)];
+      const scales = per_scale.map(({ seg_logits }) => mirrorAdded(pick(tensorOf(seg_logits), 1, channels)));
+      const all = present.map((_, k) => k);
+      expectGolden(probabilities(scales, all, size), case_.seg_probabilities, {
+        tolerance: 1e-6,
+        name: "probabilities",
+      });
     });
   });
 });

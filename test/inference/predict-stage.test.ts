@@ -132,7 +132,7 @@ describe("predicting again", () => {
 const quiet = { update() {}, finish() {}, [Symbol.dispose]() {} };
 
 describe("label maps", () => {
-  it.each(["cam", "mean"] as const)(
+  it.each(["cam", "segmentation", "mean"] as const)(
     "from source %s are indexed PNGs of dataset ids in the image's size",
     async (source) => {
       const { dataset, ...paths } = await scene();
@@ -147,16 +147,6 @@ describe("label maps", () => {
       expect((await labelsIn(join(dir, "c.png"))).data).toEqual(new Uint8Array(50 * 37));
     },
   );
-
-  it("of the segmentation branch come with the prediction and need no threshold", async () => {
-    const { dataset, ...paths } = await scene();
-    const { ids } = await predictCams({ ...paths, dataset, settings: { ...settings, source: "segmentation" } });
-    const { dir } = await writeLabels({ out: paths.out, ids, threshold: null });
-    const png = await labelsIn(join(dir, "sub/b.png"));
-    expect([...new Set(png.data)].every((id) => [0, 8, 12].includes(id))).toBe(true);
-    expect(png).toMatchObject({ width: 50, height: 37 });
-    expect((await readCams(join(paths.out, "cams/a.npz"))).ids).toEqual([8]);
-  });
 
   it("are made once, and anew where the prediction is newer", async () => {
     const { dataset, ...paths } = await scene();
@@ -176,7 +166,6 @@ describe("label maps", () => {
     await writeLabels({ out: paths.out, ids, threshold: 0.4 });
     await expect(writeLabels({ out: paths.out, ids, threshold: 0.3 })).rejects.toThrow("threshold: 0.4 → 0.3");
     await writeLabels({ out: paths.out, ids, threshold: 0.3, fresh: true });
-    await expect(writeLabels({ out: paths.out, ids, threshold: null, fresh: true })).rejects.toThrow("threshold");
     await expect(writeLabels({ out: paths.out, ids, threshold: 40, fresh: true })).rejects.toThrow("0..1");
   });
 

@@ -10,7 +10,7 @@ const nothing = new Uint8Array(3);
 const quick = { scales: [1], flip: false } satisfies PredictorOptions;
 const rules: LabelRule[] = [
   { source: "cam", threshold: 0.4 },
-  { source: "segmentation" },
+  { source: "segmentation", threshold: 0.4 },
   { source: "mean", threshold: 0.4 },
 ];
 

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { loadClasses, subsetClasses } from "../../data/classes.ts";
 import { readList } from "../../data/voc.ts";
 import { expected } from "../../errors.ts";
@@ -20,6 +20,7 @@ import {
   type Table,
 } from "../../evaluation/table.ts";
 import { writeFileAtomic } from "../../files.ts";
+import type { Source } from "../../inference/predictor.ts";
 import { createProgress } from "../../progress.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 
@@ -30,6 +31,7 @@ export interface EvaluateCommandOptions {
   ids?: string;
   classes: string;
   subset?: string;
+  source?: Source;
   threshold?: string;
   split?: string;
   label?: string;
@@ -48,7 +50,8 @@ Examples:
   csrm evaluate --predictions cams --masks masks --classes classes.txt --subset cat,dog --out train.json
   csrm evaluate --predictions cams-val --masks masks --classes classes.txt --ids val.txt --threshold train.json
 
-Predictions are label maps (<id>.png of dataset ids) or activation maps (<id>.npz or cams/<id>.npz).`;
+Predictions are label maps (<id>.png of dataset ids) or activation maps (<id>.npz or cams/<id>.npz); the files of csrm predict also
+hold what the segmentation branch says (--source).`;
 
 export function register(program: Command): void {
   program
@@ -60,9 +63,15 @@ export function register(program: Command): void {
     .option("--subset <names>", "only these classes, separated by commas; masks must hold no others")
     .option("--ids <file>", "list of image ids, one a line (default: every mask)")
     .option("--images <dir>", "photographs; given, every mask must have the size of its image")
+    .addOption(
+      new Option(
+        "--source <what>",
+        "which scores of csrm predict: activation maps (default), segmentation, or the mean of both",
+      ).choices(["cam", "segmentation", "mean"]),
+    )
     .option(
       "--threshold <t>",
-      "activation maps only: a number, `sweep` (default: the best of .05 … .80), or the JSON of another evaluation, whose best is taken",
+      "scores only: a number, `sweep` (default: the best of .05 … .80), or the JSON of another evaluation, whose best is taken",
     )
     .option("--split <name>", "what the list is called in tables (default: the name of --ids)")
     .option("--label <text>", "what the predictions are called in tables")
@@ -92,9 +101,9 @@ export async function evaluate(options: EvaluateCommandOptions): Promise<Evaluat
   const split = options.split ?? (options.ids === undefined ? null : basename(options.ids).replace(/\.txt$/, ""));
   const threshold = options.threshold === undefined ? {} : thresholdOf(options.threshold);
   using task = createProgress().task({ label: "evaluate", total: ids.length, unit: "image" });
-  const { predictions, masks, images, label, method, tta, crf, out } = options;
+  const { predictions, masks, images, source, label, method, tta, crf, out } = options;
   const evaluation = await evaluatePredictions({
-    ...{ predictions, masks, images, ids, classes, split, label, method, tta, crf },
+    ...{ predictions, masks, images, source, ids, classes, split, label, method, tta, crf },
     ...threshold,
     onProgress: (done) => task.update(done),
   });
@@ -113,8 +122,7 @@ function thresholdOf(text: string): { threshold: number | "sweep"; thresholdFrom
   if (!existsSync(text))
     throw expected("a number in 0..1, sweep, or the JSON file of an evaluation", "--threshold", text);
   const { best, split } = readEvaluation(text);
-  if (best === null)
-    throw expected("an evaluation of activation maps", text, "one of label maps, which has no threshold");
+  if (best === null) throw expected("an evaluation of scores", text, "one of label maps, which has no threshold");
   return { threshold: best.threshold, thresholdFrom: `best on ${split ?? basename(text)}` };
 }
 

@@ -56,8 +56,7 @@ export interface PredictResult {
   skipped: Skipped[];
   predicted_tags: number;
   source: Source;
-  /** Null where the source needs none. */
-  threshold: number | null;
+  threshold: number;
   tta: string;
   /** Folder of the label maps, and of those that the dense CRF refined. */
   labels: string;
@@ -73,7 +72,7 @@ Examples:
   csrm predict --model model.safetensors --images dog.jpg --tags all --scales 1 --no-flip --out masks
 
 Writes OUT/pseudo/<id>.png (indexed, VOC palette, the ids that the network was trained with), with --crf OUT/pseudo-crf/<id>.png,
-with --overlays OUT/overlays/<id>.jpg (of refined labels: overlays-crf), and OUT/cams/<id>.npz, the activation maps. The same
+with --overlays OUT/overlays/<id>.jpg (of refined labels: overlays-crf), and OUT/cams/<id>.npz, the activation maps and probabilities. The same
 command goes on where it stopped and takes in new photographs.`;
 
 export function register(program: Command): void {
@@ -99,7 +98,12 @@ export function register(program: Command): void {
         "what labels are made from (default: segmentation where the network has it)",
       ).choices(["cam", "segmentation", "mean"]),
     )
-    .option("--threshold <t>", "background threshold of sources cam and mean", numberIn({ least: 0, most: 1 }), 0.4)
+    .option(
+      "--threshold <t>",
+      "background threshold: what a class's score must exceed, the probability of being no background or the activation",
+      numberIn({ least: 0, most: 1 }),
+      0.3,
+    )
     .option(
       "--scales <list>",
       "factors of the size whose results are summed up",
@@ -172,8 +176,7 @@ async function predictAll({ options, out, dataset, source, progress }: Work): Pr
   setThreads("auto");
   const predicted = await predictCams({ model, dataset, out, settings, fresh, strict, progress });
   const { ids, resumed, skipped, predicted_tags } = predicted;
-  const needed = source === "segmentation" ? null : threshold;
-  const { dir: labels } = await writeLabels({ out, ids, threshold: needed, fresh, progress });
+  const { dir: labels } = await writeLabels({ out, ids, threshold, fresh, progress });
   const refined = options.crf ? join(out, REFINED) : null;
   if (refined !== null) {
     const params = crfSettings({ crfScale: options.crfScale });
@@ -192,7 +195,7 @@ async function predictAll({ options, out, dataset, source, progress }: Work): Pr
     skipped,
     predicted_tags,
     source,
-    threshold: needed,
+    threshold,
     tta: augmentationText(settings),
     labels,
     refined,

@@ -181,7 +181,10 @@ export const predict = section("CAMs and label maps of the trained network", {
   threshold: z
     .union([fraction(), z.literal("train")])
     .default("train")
-    .describe("background threshold on normalised CAMs; train: the best on the first of data.lists.score"),
+    .describe(
+      "background threshold: what a class's score must exceed, its normalised CAM, the probability of being no background, or the mean " +
+        "of both; train: for each of these the best on the first of data.lists.score",
+    ),
   tags: z
     .enum(["known", "predicted", "all"])
     .default("known")

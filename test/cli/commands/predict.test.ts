@@ -48,12 +48,12 @@ describe("csrm predict", () => {
   });
 
   it("takes labels from the segmentation branch where there is one, else from activation maps", async () => {
-    for (const [kind, source, threshold] of [
-      ["csrm", "segmentation", null],
-      ["classifier", "cam", 0.4],
+    for (const [kind, source] of [
+      ["csrm", "segmentation"],
+      ["classifier", "cam"],
     ] as const) {
       const { args } = await scene(kind);
-      expect(JSON.parse((await csrm(...args, "--json")).stdout)).toMatchObject({ source, threshold });
+      expect(JSON.parse((await csrm(...args, "--json")).stdout)).toMatchObject({ source, threshold: 0.3 });
     }
   });
 
@@ -161,7 +161,7 @@ describe("csrm predict", () => {
     const { args } = await scene();
     await csrm(...args, "--source", "cam");
     const other = [...args, "--source", "cam", "--threshold", "0.5"];
-    expect((await csrm(...other)).stderr).toContain("threshold: 0.4 → 0.5");
+    expect((await csrm(...other)).stderr).toContain("threshold: 0.3 → 0.5");
     expect(await csrm(...other, "--fresh")).toMatchObject({ code: 0 });
   });
 });
