@@ -6,6 +6,7 @@ import { type Augment, drawAugmentation, planImage, writePixels } from "./augmen
 import { EpochOrder, type EpochPosition } from "./epoch-order.ts";
 import { decodeImage } from "./image.ts";
 import { Rng } from "./rng.ts";
+import { type Sampler, samplingWeights } from "./sampler.ts";
 import type { Batch, Dataset, Sample } from "./types.ts";
 
 export interface LoaderOptions {
@@ -18,6 +19,8 @@ export interface LoaderOptions {
   workers?: number;
   /** A new order every epoch; false: the data set's order. */
   shuffle?: boolean;
+  /** How often a shuffled loader draws each picture (default: each once an epoch). */
+  sampler?: Sampler;
   /** Turns pictures by their EXIF orientation. */
   autoOrient?: boolean;
   /** "skip": the next picture that can be read takes the place of one that cannot, and `skipped` tells of it. */
@@ -28,6 +31,7 @@ const DEFAULTS = {
   seed: 0,
   workers: 2,
   shuffle: true,
+  sampler: "shuffle",
   autoOrient: true,
   onBadImage: "error",
 } as const satisfies Partial<LoaderOptions>;
@@ -44,7 +48,7 @@ interface Prepared {
 
 /**
  * Epochs follow each other without a gap: a batch at the end of one is filled from the next, so every picture is used once
- * an epoch. Every draw depends on seed, epoch and position alone. Masks are never opened.
+ * an epoch, or as often as the sampler says. Every draw depends on seed, epoch and position alone. Masks are never opened.
  */
 export class Loader {
   /** Files that could not be read and were replaced so far (onBadImage "skip"), with the reason. */
@@ -66,8 +70,9 @@ export class Loader {
     this.#options = { ...DEFAULTS, ...options };
     this.#augment = { ...DEFAULT_AUGMENT, ...options.augment };
     checkOptions(dataset, this.#options, this.#augment);
-    const { seed, shuffle } = this.#options;
-    this.#order = new EpochOrder(dataset.samples.length, shuffle ? seed : null);
+    const { seed, shuffle, sampler } = this.#options;
+    const weights = samplingWeights(dataset.samples, sampler);
+    this.#order = new EpochOrder(dataset.samples.length, shuffle ? seed : null, weights);
   }
 
   /**

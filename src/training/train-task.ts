@@ -46,7 +46,8 @@ export class TrainTask implements TrainingTask<Halves> {
     const { batch, data, schedule, seed } = recipe;
     this.#options = options;
     this.#tensors = batchTensors(dataset);
-    const common = { size: data.size, workers: data.workers, shuffle: true, onBadImage: "skip" as const };
+    const { size, workers } = data;
+    const common = { size, workers, sampler: batch.sampler, onBadImage: "skip" as const };
     // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
     const plain = { ...recipe.transforms, flip: 0, scale: [1, 1] as const };
     const tagged = labelledOnly(dataset);

@@ -1,5 +1,6 @@
 /** Recipe sections around the method: data, network, start classifier, batches, schedule, optimiser, prediction, files. */
 import { z } from "zod";
+import { SAMPLERS } from "../../data/sampler.ts";
 import {
   atLeast,
   fraction,
@@ -120,6 +121,13 @@ export const batch = section("images a step", {
     .default(32)
     .describe(
       "further images, not augmented, taught by the teacher's confident pixels (L_u); their tags are used as well",
+    ),
+  sampler: z
+    .enum(SAMPLERS)
+    .default("shuffle")
+    .describe(
+      "which images: each once an epoch (shuffle), or those of rare classes more often: balanced_class (at most 10 times), " +
+        "balanced_sample (scikit-learn's weights, without a limit)",
     ),
 });
 
