@@ -1,7 +1,13 @@
 /** The target of paper Eq. 9 and 12: the teacher's segmentation as a class and a confidence a pixel, within what the image's tags allow. */
 
-import { noGrad, scope, type Tensor } from "../torch/index.ts";
+import { cat, noGrad, scope, type Tensor } from "../torch/index.ts";
 import { allowedClasses, restrictLogits } from "./functional.ts";
+
+/**
+ * What becomes of the probability of classes that the tags rule out: dropped, so that the background and the tagged
+ * classes grow in proportion (paper), or given to the tagged classes, since what is a wrong class is no background.
+ */
+export type AbsentClasses = "drop" | "merge";
 
 export interface TeacherLabels {
   /** [B, H, W] uint8: the teacher's most probable class. */
@@ -12,15 +18,25 @@ export interface TeacherLabels {
 
 /**
  * Softmax over the background and the tagged classes, which is the plain softmax with the other classes struck out and the rest
- * scaled to a sum of 1; then its largest entry.
+ * scaled to a sum of 1, or ("merge") the tagged ones scaled to what the background leaves; then its largest entry.
  * @param logits [B, K, H, W]
  * @param tags [B, K − 1], 1 or 0; a row of −1 lifts the restriction for that image
  */
-export function teacherLabels(logits: Tensor, tags: Tensor): TeacherLabels {
+export function teacherLabels(logits: Tensor, tags: Tensor, absent: AbsentClasses = "drop"): TeacherLabels {
   return noGrad(() =>
     scope(() => {
-      const [confidence, labels] = restrictLogits(logits, allowedClasses(tags)).softmax(1).maxAlong(1);
+      const restricted = restrictLogits(logits, allowedClasses(tags)).softmax(1);
+      const chances = absent === "merge" ? merged(logits, restricted) : restricted;
+      const [confidence, labels] = chances.maxAlong(1);
       return { labels: labels.to("uint8"), confidence };
     }),
   );
+}
+
+/** The background as probable as among all classes, the tagged classes in their proportions sharing the rest; without any all is background. */
+function merged(logits: Tensor, restricted: Tensor): Tensor {
+  const classes = restricted.narrow(1, 1, restricted.shape[1]! - 1);
+  const foreground = logits.softmax(1).narrow(1, 0, 1).neg().add(1); // [B, 1, H, W]
+  const scaled = classes.mul(foreground.div(classes.sum([1], true).clamp(1e-30)));
+  return cat([scaled.sum([1], true).neg().add(1), scaled], 1);
 }

@@ -18,6 +18,7 @@ export type StepRecipe = Pick<
   | "s2c"
   | "unsupervised"
   | "contrast"
+  | "ema"
 >;
 
 /** A network as a step uses it; CSRM is one. */

@@ -53,7 +53,7 @@ export function supervise(input: StepInput, { weights }: StepTerms): Supervision
       const mixed = { images, tags, labels, mixed: mix?.images ?? 0 };
       if (!teaches) return mixed;
 
-      const taught = mixedTeacherLabels(plain.seg!, tags, mix, [height, width]);
+      const taught = mixedTeacherLabels(plain.seg!, tags, mix, [height, width], recipe.ema.absent_classes);
       if (!noisy) return { ...mixed, taught };
 
       teacher.train(true);

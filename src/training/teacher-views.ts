@@ -2,7 +2,7 @@
 
 import { entropy } from "../losses/entropy.ts";
 import { resizeBilinear } from "../losses/functional.ts";
-import { type TeacherLabels, teacherLabels } from "../losses/teacher-labels.ts";
+import { type AbsentClasses, type TeacherLabels, teacherLabels } from "../losses/teacher-labels.ts";
 import { cat, noGrad, scope, type Tensor, where } from "../torch/index.ts";
 import type { Mix } from "./classmix.ts";
 
@@ -19,13 +19,14 @@ export function mixedTeacherLabels(
   tags: Tensor,
   mix: Mix | null,
   size: readonly [number, number],
+  absent: AbsentClasses = "drop",
 ): TeacherLabels {
   const parts = inBlocks(logits, size, (start, length) => {
     const own = resizeBilinear(logits.narrow(0, start, length), size);
-    if (!mix) return teacherLabels(own, tags.narrow(0, start, length));
+    if (!mix) return teacherLabels(own, tags.narrow(0, start, length), absent);
     const given = resizeBilinear(logits.indexSelect(0, mix.source.narrow(0, start, length)), size);
     const mask = mix.mask.narrow(0, start, length).unsqueeze(1);
-    return teacherLabels(where(mask, given, own), tags.narrow(0, start, length));
+    return teacherLabels(where(mask, given, own), tags.narrow(0, start, length), absent);
   });
   return scope(() => ({
     labels: cat(parts.map((part) => part.labels)),

@@ -113,4 +113,10 @@ export const contrast = section("pixel contrast against class-wise memory banks 
 
 export const ema = section("the teacher, a moving average of the student", {
   decay: z.number().min(0).lt(1).default(0.99).describe("highest decay; it grows towards it as 1 − 1/(1 + step)"),
+  absent_classes: z
+    .enum(["drop", "merge"])
+    .default("drop")
+    .describe(
+      "what its segmentation gives to classes that the tags rule out: drop leaves it out (paper), merge gives it to the tagged classes",
+    ),
 });
