@@ -6,6 +6,7 @@ import { scope, type Tensor } from "../src/torch/index.ts";
 export function resnet50Yardstick(images: Tensor): () => void {
   const model = createBackbone("resnet50", { outputStride: 32, classes: 1000 });
   model.train();
+  model.to({ device: images.device });
   const input = images.contiguous("contiguous");
   return () => {
     scope(() => model.classify(model.forward(input).high).sum().backward());
