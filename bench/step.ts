@@ -80,12 +80,12 @@ const scenes = Array.from({ length: Math.min(IMAGES, SCENES) }, (_, index) =>
   renderScene({ seed: 0, split: "train", index, size: SIZE }),
 );
 const bytes = Buffer.concat(Array.from({ length: IMAGES }, (_, i) => scenes[i % SCENES]!.rgb));
-const pixels = fromTypedArray(new Uint8Array(bytes), [IMAGES, SIZE, SIZE, 3]);
+const pixels = fromTypedArray(new Uint8Array(bytes), [IMAGES, SIZE, SIZE, 3]).to({ device });
 const rows = Array.from({ length: IMAGES }, (_, b) =>
   Array.from({ length: CLASSES }, (_, c) => (c === (3 * b) % CLASSES || c === (5 * b + 1) % CLASSES ? 1 : 0)),
 );
 const tags = tensor(rows).to({ device });
-const images = normalise(pixels.to({ device }), info);
+const images = normalise(pixels, info);
 const yardstick = resnet50Yardstick(images);
 const cams = noGrad(() => student.forward(images, { seg: false, rep: false }).cam!);
 

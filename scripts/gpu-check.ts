@@ -78,7 +78,7 @@ function watchGpu(): { stop(): { utilisation: number; busiest: number; memory_mi
 
 const tests = (args: string[]) => ["node_modules/vitest/vitest.mjs", "run", ...args];
 const counts = (output: string) => ({ tests: /Tests\s+(.*)/.exec(output)?.[1] });
-await part("device tests", tests(["test/devices.test.ts"]), counts);
+await part("device tests", tests(["test/devices.test.ts", "test/refine/tensor-crf.test.ts"]), counts);
 for (const { backbone, size, each, rounds } of STEPS) {
   const args = { device: "cuda", backbone, size, labelled: each, unlabelled: each, rounds };
   const flags = Object.entries(args).map(([key, value]) => `--${key}=${value}`);

@@ -60,7 +60,8 @@ describeOnDevices("on $device", ({ device }) => {
       };
       const [here, there] = [labels("cpu"), labels(device)];
       expect(there.device.startsWith(device)).toBe(true);
-      expect(there.to({ device: "cpu" }).ne(here).sum().item()).toBe(0);
+      // On a GPU the CRF is another program, so pixels between two nearly equal labels may change sides.
+      expect(there.to({ device: "cpu" }).ne(here).sum().item()).toBeLessThan(here.numel / 500);
     }
   });
 

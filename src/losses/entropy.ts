@@ -20,10 +20,8 @@ export function quantile(values: Tensor, q: number): Tensor {
     const flat = values.flatten();
     const position = q * (flat.numel - 1);
     const below = Math.floor(position);
-    const lower = kthSmallest(flat, below);
-    if (position === below) return lower;
-    const upper = kthSmallest(flat, below + 1);
-    return lower.add(upper.sub(lower).mul(position - below));
+    const [lower, upper] = smallest(flat, position === below ? [below] : [below, below + 1]);
+    return upper ? lower!.add(upper.sub(lower!).mul(position - below)) : lower!;
   });
 }
 
@@ -53,7 +51,10 @@ export function entropySplit(values: Tensor, alpha: number, valid?: Tensor): Ent
   });
 }
 
-/** @param index 0 for the smallest */
-function kthSmallest(flat: Tensor, index: number): Tensor {
-  return (kthvalue(flat, index + 1) as [Tensor, Tensor])[0];
+/** Values by their place in ascending order, 0 for the smallest. */
+function smallest(flat: Tensor, places: readonly number[]): Tensor[] {
+  if (flat.device === "cpu") return places.map((place) => (kthvalue(flat, place + 1) as [Tensor, Tensor])[0]);
+  // A GPU sorts millions of values faster than its selection, which is one block's work, finds one of them.
+  const [sorted] = flat.sort(0);
+  return places.map((place) => sorted.select(0, place));
 }

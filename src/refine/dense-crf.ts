@@ -1,11 +1,12 @@
 /**
  * The dense CRF (Krähenbühl and Koltun 2011) on images and unaries: our own operator, equal to pydensecrf with diagonal kernels and
- * symmetric normalisation. Images and lattice work are spread over the threads of setThreads(); results are the same bits
- * for any number of them.
+ * symmetric normalisation. On the CPU images and lattice work are spread over the threads of setThreads(), and results are the same
+ * bits for any number of them; energies or labels on a GPU stay there.
  */
 import { expected } from "../errors.ts";
 import { arange, F, fromTypedArray, noGrad, op, scope, type Tensor } from "../torch/index.ts";
 import { type CrfParams, crfPresets, scaleCrfParams } from "./crf-params.ts";
+import { tensorCrf, tensorCrfLabels } from "./tensor-crf.ts";
 
 export interface DenseCrfOptions {
   /** [B, H, W, 3], uint8, RGB. */
@@ -30,11 +31,16 @@ export function denseCrf({ images, unary, labelCounts, params = crfPresets.label
   if (unary.ndim !== 4 && unary.ndim !== 5) throw expected("[B, U, L, H, W] or [B, L, H, W]", "unary", unary.shape);
   return noGrad(() =>
     scope(() => {
-      const energies = onCpu(unary.detach());
+      const { device } = unary;
+      const energies = unary.detach();
       const five = unary.ndim === 5 ? energies : energies.unsqueeze(1);
       const counts = labelCounts ?? new Array<number>(five.size(0)).fill(five.size(2));
-      const q = ops.denseCrf(onCpu(images), five, int64(counts, [counts.length]), ...inOrder(params));
-      return (unary.ndim === 5 ? q : q.squeeze(1)).to({ device: unary.device });
+      const shown = images.to({ device });
+      const q =
+        device === "cpu"
+          ? ops.denseCrf(shown, five, int64(counts, [counts.length]), ...inOrder(params))
+          : tensorCrf(shown, five, counts, params);
+      return unary.ndim === 5 ? q : q.squeeze(1);
     }),
   );
 }
@@ -66,7 +72,7 @@ export interface DenseCrfLabelsOptions {
 export function denseCrfLabels(options: DenseCrfLabelsOptions): Tensor {
   const { images, labels, classes, gtProb = 0.7, params = crfPresets.labels, scale = 1 } = options;
   if (labels.ndim !== 3 && labels.ndim !== 4) throw expected("[B, U, H, W] or [B, H, W]", "labels", labels.shape);
-  const kernels = inOrder(scaleCrfParams(params, scale));
+  const kernels = scaleCrfParams(params, scale);
   const batch = labels.size(0);
   const ids = typeof classes === "number" ? [[...Array(classes).keys()]] : classes;
   const rows = typeof classes === "number" ? Array.from({ length: batch }, () => ids[0]!) : ids;
@@ -74,17 +80,22 @@ export function denseCrfLabels(options: DenseCrfLabelsOptions): Tensor {
   // The operator reads a row up to the first −1.
   const padded = rows.flatMap((row) => [...row, ...new Array<number>(longest - row.length).fill(-1)]);
   return scope(() => {
-    const four = onCpu(labels.ndim === 4 ? labels : labels.unsqueeze(1));
+    const { device } = labels;
+    const four = labels.ndim === 4 ? labels : labels.unsqueeze(1);
     const given = int64(padded, [rows.length, longest]);
-    const run = (pixels: Tensor, map: Tensor) => ops.denseCrfLabels(pixels, map, given, gtProb, ...kernels);
+    const run = (pixels: Tensor, map: Tensor) =>
+      device === "cpu"
+        ? ops.denseCrfLabels(pixels, map, given, gtProb, ...inOrder(kernels))
+        : tensorCrfLabels({ images: pixels, labels: map, classes: rows, gtProb, params: kernels });
+    const shown = images.to({ device });
     let refined: Tensor;
-    if (scale === 1) refined = run(onCpu(images), four);
+    if (scale === 1) refined = run(shown, four);
     else {
       const [height, width] = [four.size(2), four.size(3)];
       const size = [height, width].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];
-      refined = resizeNearest(run(shrinkImages(onCpu(images), size), resizeNearest(four, size)), [height, width]);
+      refined = resizeNearest(run(shrinkImages(shown, size), resizeNearest(four, size)), [height, width]);
     }
-    return (labels.ndim === 4 ? refined : refined.squeeze(1)).to({ device: labels.device });
+    return labels.ndim === 4 ? refined : refined.squeeze(1);
   });
 }
 
@@ -99,11 +110,13 @@ export function shrinkImages(images: Tensor, size: readonly [height: number, wid
 
 /** Resizes label maps [..., H, W]: each new pixel takes the label at its centre. */
 function resizeNearest(maps: Tensor, [height, width]: readonly [number, number]): Tensor {
-  return maps.indexSelect(-2, centres(maps.size(-2), height)).indexSelect(-1, centres(maps.size(-1), width));
+  return maps
+    .indexSelect(-2, centres(maps.size(-2), height, maps.device))
+    .indexSelect(-1, centres(maps.size(-1), width, maps.device));
 }
 
-function centres(from: number, to: number): Tensor {
-  return arange(0, to, { dtype: "float64" })
+function centres(from: number, to: number, device: string): Tensor {
+  return arange(0, to, { dtype: "float64", device })
     .add(0.5)
     .mul(from / to)
     .floor()
@@ -115,10 +128,6 @@ function int64(values: readonly number[], shape: readonly number[]): Tensor {
   const wrong = values.find((value) => !Number.isInteger(value));
   if (wrong !== undefined) throw expected("whole numbers", "classes and label counts", wrong);
   return fromTypedArray(BigInt64Array.from(values, BigInt), shape);
-}
-
-function onCpu(tensor: Tensor): Tensor {
-  return tensor.device === "cpu" ? tensor : tensor.to({ device: "cpu" });
 }
 
 function inOrder(p: CrfParams): [number, number, number, number, number, number] {

@@ -15,6 +15,7 @@ export interface OperatorTable {
   "aten::_foreach_norm.Scalar": (self: readonly Tensor[], ord?: number | boolean) => Tensor[];
   "aten::_foreach_sqrt": (self: readonly Tensor[]) => Tensor[];
   "aten::_to_copy": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, non_blocking?: boolean, memory_format?: MemoryFormat | null) => Tensor;
+  "aten::_unique2": (self: Tensor, sorted?: boolean, return_inverse?: boolean, return_counts?: boolean) => [Tensor, Tensor, Tensor];
   "aten::_upsample_bicubic2d_aa": (self: Tensor, output_size: number | readonly number[], align_corners: boolean, scales_h?: number | null, scales_w?: number | null) => Tensor;
   "aten::abs": (self: Tensor) => Tensor;
   "aten::adaptive_avg_pool2d": (self: Tensor, output_size: number | readonly number[]) => Tensor;
@@ -69,6 +70,7 @@ export interface OperatorTable {
   "aten::gt.Scalar": (self: Tensor, other: number | boolean) => Tensor;
   "aten::gt.Tensor": (self: Tensor, other: Tensor) => Tensor;
   "aten::index.Tensor": (self: Tensor, indices: readonly (Tensor | null)[]) => Tensor;
+  "aten::index_add_": (self: Tensor, dim: number, index: Tensor, source: Tensor, alpha?: number | boolean) => Tensor;
   "aten::index_copy_": (self: Tensor, dim: number, index: Tensor, source: Tensor) => Tensor;
   "aten::index_put": (self: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean) => Tensor;
   "aten::index_select": (self: Tensor, dim: number, index: Tensor) => Tensor;
@@ -133,6 +135,7 @@ export interface OperatorTable {
   "aten::round": (self: Tensor) => Tensor;
   "aten::scatter.src": (self: Tensor, dim: number, index: Tensor, src: Tensor) => Tensor;
   "aten::scatter.value": (self: Tensor, dim: number, index: Tensor, value: number | boolean) => Tensor;
+  "aten::searchsorted.Tensor": (sorted_sequence: Tensor, self: Tensor, out_int32?: boolean, right?: boolean, side?: string | null, sorter?: Tensor | null) => Tensor;
   "aten::select.int": (self: Tensor, dim: number, index: number) => Tensor;
   "aten::set_data": (self: Tensor, new_data: Tensor) => void;
   "aten::sigmoid": (self: Tensor) => Tensor;

@@ -13,7 +13,7 @@ export interface PseudoLabelInput {
   cams: Tensor;
   /** [B, C], 1 or 0; a row of −1 for an image without tags. */
   tags: Tensor;
-  /** [B, H, W, 3] uint8, the images that the activations are of. */
+  /** [B, H, W, 3] uint8, the images that the activations are of, on any device. */
   pixels: Tensor;
   options: Recipe["pseudo_labels"];
 }
@@ -31,14 +31,13 @@ export function pseudoLabels({ cams, tags, pixels, options }: PseudoLabelInput):
       const withClasses = classes.flatMap((own, b) => (own.length > 0 ? [b] : []));
       const labels = zeros([images, height, width], { dtype: "uint8", device });
       if (withClasses.length > 0) {
-        const index = tensor(BigInt64Array.from(withClasses, BigInt));
-        const there = index.to({ device });
+        const there = tensor(BigInt64Array.from(withClasses, BigInt), { device });
         const size = [height, width].map((side) => Math.max(1, Math.round(side * options.crf_scale))) as [
           number,
           number,
         ];
         const scores = normaliseCams(cams.indexSelect(0, there), tags.indexSelect(0, there), size, options.normalise);
-        const shown = pixels.to({ device: "cpu" }).indexSelect(0, index);
+        const shown = pixels.to({ device }).indexSelect(0, there);
         const small = options.crf_scale === 1 ? shown : shrinkImages(shown, size);
         const refine = options.crf_input === "soft" ? refineScores : refineLabels;
         const refined = refine(

@@ -34,7 +34,7 @@ export interface StepInput {
   teacher: StepNetwork;
   /** [B, 3, H, W], normalised; the labelled half first. */
   images: Tensor;
-  /** [B, H, W, 3] uint8 on the CPU: the same images for the CRF. */
+  /** [B, H, W, 3] uint8: the same images for the CRF. */
   pixels: Tensor;
   /** [B, C], 1 or 0; a row of −1 for an image without tags, a row of 0 for one that is known to show none of the classes. */
   tags: Tensor;

@@ -86,11 +86,12 @@ export class TrainTask implements TrainingTask<Halves> {
     const { student, teacher, info, recipe } = this.#options;
     const { device, schedule, optimizer, ema } = recipe;
     const { pixels, tags } = this.#tensors(batches);
+    const shown = pixels.to({ device });
     const output = csrmStep({
       student,
       teacher,
-      images: normalise(pixels.to({ device }), info),
-      pixels,
+      images: normalise(shown, info),
+      pixels: shown,
       tags: tags.to({ device }),
       labelled: recipe.batch.labelled,
       bank: this.#bank,

@@ -1,0 +1,98 @@
+/** The dense CRF in tensor operators against the C++ one, which the golden tests hold against pydensecrf. */
+import { expect, it } from "vitest";
+import { type CrfParams, crfPresets } from "../../src/refine/crf-params.ts";
+import { denseCrf, denseCrfLabels } from "../../src/refine/dense-crf.ts";
+import { tensorCrf, tensorCrfLabels } from "../../src/refine/tensor-crf.ts";
+import { unaryFromLabels } from "../../src/refine/unaries.ts";
+import { cat, liveTensors, noGrad, scope, type Tensor } from "../../src/torch/index.ts";
+import { blocks, scene } from "../helpers/crf.ts";
+import { describeOnDevices } from "../helpers/devices.ts";
+
+const [height, width] = [45, 70];
+const images = cat([scene(height, width, 1), scene(height, width, 2)]);
+const energies = (labels: number, sets = 1) =>
+  cat([0, 1].map(() => unaryFromLabels(blocks(height, width, labels, sets), { labelCount: labels })));
+
+describeOnDevices("the dense CRF in tensor operators on $device", ({ device }) => {
+  const run = (unary: Tensor, counts: number[], params: CrfParams) =>
+    noGrad(() =>
+      scope(() => tensorCrf(images.to({ device }), unary.to({ device }), counts, params).to({ device: "cpu" })),
+    );
+  const difference = (unary: Tensor, counts: number[], params: CrfParams = crfPresets.labels) =>
+    denseCrf({ images, unary, labelCounts: counts, params })
+      .sub(run(unary, counts, params))
+      .abs()
+      .max()
+      .item();
+
+  it.each(Object.entries(crfPresets))("gives the same Q with the parameters %s", (_, params) => {
+    expect(difference(energies(3), [3, 3], params)).toBeLessThan(1e-3);
+  });
+
+  it("does so for several labelings of an image, and for images with fewer labels", () => {
+    const unary = energies(4, 2);
+    expect(difference(unary, [4, 2])).toBeLessThan(1e-3);
+    expect(run(unary, [4, 2], crfPresets.labels).select(0, 1).narrow(1, 2, 2).abs().sum().item()).toBe(0);
+  });
+
+  it("does so with either kernel alone, with none, and without iterations", () => {
+    const { labels } = crfPresets;
+    for (const change of [
+      { gaussianCompat: 0 },
+      { bilateralCompat: 0 },
+      { gaussianCompat: 0, bilateralCompat: 0 },
+      { iterations: 0 },
+    ]) {
+      expect(difference(energies(3), [3, 3], { ...labels, ...change }), JSON.stringify(change)).toBeLessThan(1e-3);
+    }
+    expect(difference(energies(1), [1, 1])).toBe(0);
+  });
+
+  it("refines hard labels to the same classes, but where two are nearly as probable", () => {
+    const labels = cat([0, 1].map(() => blocks(height, width, 3, 2))).mul(4); // ids 0, 4 and 8
+    const classes = [
+      [0, 4, 8],
+      [8, 0, 4, 9],
+    ];
+    const wanted = denseCrfLabels({ images, labels, classes });
+    const options = { images: images.to({ device }), labels: labels.to({ device }), classes, gtProb: 0.7 };
+    const got = scope(() => tensorCrfLabels({ ...options, params: crfPresets.labels }).to({ device: "cpu" }));
+    expect([got.dtype, got.shape]).toEqual(["uint8", wanted.shape]);
+    expect(got.ne(wanted).sum().item()).toBeLessThan(wanted.numel / 1000);
+    const foreign = { ...options, classes: [[0, 4], classes[1]!], params: crfPresets.labels };
+    expect(() => scope(() => tensorCrfLabels(foreign))).toThrow("labels among the classes");
+  });
+
+  it("keeps the images of a batch apart", () => {
+    const unary = energies(3);
+    const together = run(unary, [3, 3], crfPresets.labels);
+    for (const b of [0, 1]) {
+      const alone = tensorCrf(
+        images.narrow(0, b, 1).to({ device }),
+        unary.narrow(0, b, 1).to({ device }),
+        [3],
+        crfPresets.labels,
+      );
+      expect(
+        together
+          .select(0, b)
+          .sub(alone.select(0, 0).to({ device: "cpu" }))
+          .abs()
+          .max()
+          .item(),
+      ).toBeLessThan(1e-4);
+    }
+  });
+
+  it("leaves no tensors behind, and refuses widths whose vertices cannot be numbered", () => {
+    const unary = energies(3);
+    const before = liveTensors();
+    scope(() => {
+      tensorCrf(images.to({ device }), unary.to({ device }), [3, 3], crfPresets.labels);
+    });
+    expect(liveTensors()).toBe(before);
+    const tiny = { ...crfPresets.labels, bilateralSrgb: 0.01 };
+    expect(() => scope(() => tensorCrf(images.to({ device }), unary.to({ device }), [3, 3], tiny))).toThrow("not tiny");
+    expect(liveTensors()).toBe(before);
+  });
+});
