@@ -92,12 +92,12 @@ function meanField(images: Tensor, unary: Tensor, counts: readonly number[], { p
           .reshape([batch, channels, pixels]);
         const messages = zeros([batch, channels, pixels], { device: unary.device });
         if (bilateral) {
-          const rows = differences.permute([0, 2, 1]).reshape([batch * pixels, channels]);
-          messages.add_(filter(bilateral, rows).reshape([batch, pixels, channels]).permute([0, 2, 1]));
+          const rows = differences.transpose(0, 1).reshape([channels, batch * pixels]);
+          messages.add_(filter(bilateral, rows).reshape([channels, batch, pixels]).transpose(0, 1));
         }
         if (gaussian) {
-          const rows = differences.permute([2, 0, 1]).reshape([pixels, batch * channels]);
-          messages.add_(filter(gaussian, rows).reshape([pixels, batch, channels]).permute([1, 2, 0]));
+          const rows = differences.reshape([batch * channels, pixels]);
+          messages.add_(filter(gaussian, rows).reshape([batch, channels, pixels]));
         }
         const logits = energies.clone();
         logits.narrow(2, 1, labels - 1).add_(messages.reshape([batch, sets, labels - 1, pixels]));

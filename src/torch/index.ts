@@ -39,6 +39,7 @@ export {
   type RuntimeInfo,
   rngState,
   runtimeInfo,
+  setConvolutionSearch,
   setFlushDenormal,
   setRngState,
   setThreads,
