@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks csrm on this machine's GPU and writes what came out as one JSON file:
-#   scripts/gpu-check.sh [FILE] [--quick]        (default gpu-check.json; --quick: without the whole test suite and the demonstration)
+#   scripts/gpu-check.sh [FILE] [--quick]        (default gpu-check.json; --quick: without the whole test suite)
 # Builds against Python's PyTorch (LIBTORCH_USE_PYTORCH=1) unless LIBTORCH names a folder, then runs the tests, full-size training steps
 # and the demonstration with device: cuda. Needs Node, the npm packages (npm ci) and a PyTorch built for CUDA.
 set -euo pipefail

@@ -92,14 +92,12 @@ for (const { backbone, size, each, rounds } of STEPS) {
     },
   );
 }
-if (!quick) {
-  const out = path.join(mkdtempSync(path.join(tmpdir(), "csrm-gpu-")), "demo");
-  const run = ["src/cli/main.ts", "run", "toy", "--out", out, "--set", "device=cuda"];
-  await part("demonstration", [TSX, ...run], () => {
-    const summary = path.join(out, "summary.json");
-    return existsSync(summary) ? JSON.parse(readFileSync(summary, "utf8")) : { failed: "no summary.json" };
-  });
-  await part("test suite", tests([]), counts);
-}
+const out = path.join(mkdtempSync(path.join(tmpdir(), "csrm-gpu-")), "demo");
+const run = ["src/cli/main.ts", "run", "toy", "--out", out, "--set", "device=cuda"];
+await part("demonstration", [TSX, ...run], () => {
+  const summary = path.join(out, "summary.json");
+  return existsSync(summary) ? JSON.parse(readFileSync(summary, "utf8")) : { failed: "no summary.json" };
+});
+if (!quick) await part("test suite", tests([]), counts);
 console.log(`${failed ? "something failed" : "all parts ran"}; figures in ${file}`);
 process.exitCode = failed ? 1 : 0;

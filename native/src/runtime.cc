@@ -118,20 +118,12 @@ napi_value flush_denormal(napi_env env, napi_callback_info info) {
   return result;
 }
 
-napi_value search_convolutions(napi_env env, napi_callback_info info) {
-  Arguments<1> given(env, info);
-  bool on = false;
-  napi_get_value_bool(env, given[0], &on);
-  at::globalContext().setBenchmarkCuDNN(on);
-  return nullptr;
-}
-
 }  // namespace
 
 const std::vector<Export>& runtime_exports() {
   static const std::vector<Export> list = {{"versions", versions},   {"threads", threads},        {"manualSeed", manual_seed},
                                            {"rngState", rng_state},  {"setRngState", set_rng_state}, {"autocast", autocast},
-                                           {"flushDenormal", flush_denormal}, {"searchConvolutions", search_convolutions}};
+                                           {"flushDenormal", flush_denormal}};
   return list;
 }
 

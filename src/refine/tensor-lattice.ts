@@ -9,6 +9,8 @@ const unique = op("aten::_unique2");
 const searchSorted = op("aten::searchsorted.Tensor");
 const indexAdd = op("aten::index_add_");
 const scatter = op("aten::scatter.src");
+const addScaled = op("aten::add.Tensor");
+const addProduct = op("aten::addcmul_");
 
 /** A Gaussian filter over P points with d features; M vertices. */
 export interface TensorLattice {
@@ -64,11 +66,11 @@ export function filter({ vertices, weights, neighbours, count }: TensorLattice, 
       scope(() => void indexAdd(sums, 1, vertices.select(0, r), values.mul(weights.select(0, r))));
     }
     for (const [before, after] of neighbours) {
-      sums = scope(() => sums.add(sums.indexSelect(1, before).add_(sums.indexSelect(1, after)).mul_(0.5)));
+      sums = scope(() => addScaled(sums, sums.indexSelect(1, before).add_(sums.indexSelect(1, after)), 0.5));
     }
     const out = zeros(values.shape, { device: values.device });
     for (let r = 0; r < corners; r++) {
-      scope(() => void out.add_(sums.indexSelect(1, vertices.select(0, r)).mul_(weights.select(0, r))));
+      scope(() => void addProduct(out, sums.indexSelect(1, vertices.select(0, r)), weights.select(0, r)));
     }
     // The blur's gain; it cancels against the normalisation's own.
     return out.mul_(1 / (1 + 2 ** (1 - corners)));

@@ -39,7 +39,6 @@ export {
   type RuntimeInfo,
   rngState,
   runtimeInfo,
-  setConvolutionSearch,
   setFlushDenormal,
   setRngState,
   setThreads,

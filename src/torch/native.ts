@@ -58,7 +58,6 @@ interface Native {
   setRngState(device: string, state: Handle): void;
   autocast(device: string, enabled: boolean, dtype: string): [enabled: boolean, dtype: string];
   flushDenormal(on: boolean): boolean;
-  searchConvolutions(on: boolean): void;
 }
 
 function load(): Native {

@@ -23,6 +23,7 @@ export interface OperatorTable {
   "aten::add.Tensor": (self: Tensor, other: Tensor, alpha?: number | boolean) => Tensor;
   "aten::add_.Scalar": (self: Tensor, other: number | boolean, alpha?: number | boolean) => Tensor;
   "aten::add_.Tensor": (self: Tensor, other: Tensor, alpha?: number | boolean) => Tensor;
+  "aten::addcmul_": (self: Tensor, tensor1: Tensor, tensor2: Tensor, value?: number | boolean) => Tensor;
   "aten::alias": (self: Tensor) => Tensor;
   "aten::all": (self: Tensor) => Tensor;
   "aten::amax": (self: Tensor, dim?: number | readonly number[], keepdim?: boolean) => Tensor;

@@ -64,11 +64,6 @@ export function setFlushDenormal(on: boolean): boolean {
   return native.flushDenormal(on);
 }
 
-/** Lets a GPU try its ways to compute each new convolution and keep the fastest: for training, whose sizes repeat. */
-export function setConvolutionSearch(on: boolean): void {
-  native.searchConvolutions(on);
-}
-
 export interface AutocastOptions {
   enabled?: boolean;
   /** What matrix products and convolutions compute in; default bfloat16 on the CPU, float16 on a GPU. */

@@ -6,7 +6,7 @@ import { loadBackboneWeights, readWeightsInfo } from "../models/load-weights.ts"
 import type { ModelInfo } from "../models/model-file.ts";
 import { type ParameterGroups, parameterGroups } from "../models/parameter-groups.ts";
 import { backboneInfo } from "../models/registry.ts";
-import { cpuHasBf16, setConvolutionSearch, type Tensor, tensor } from "../torch/index.ts";
+import { cpuHasBf16, type Tensor, tensor } from "../torch/index.ts";
 import type { Module } from "../torch/nn/index.ts";
 import { AdamW, type Optimizer, SGD } from "../torch/optim/index.ts";
 import type { Recipe } from "./config.ts";
@@ -47,7 +47,6 @@ export function prepare(model: Module & { backbone: Backbone }, settings: Freeze
     batchNorm: settings.batch_norm === "frozen",
   });
   model.to({ device, memoryFormat: "channels_last" });
-  if (device !== "cpu") setConvolutionSearch(true);
   model.train();
 }
 
