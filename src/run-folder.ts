@@ -9,8 +9,8 @@ import { CsrmError, messageOf } from "./errors.ts";
 import { isTemporary, writeFileAtomicSync } from "./files.ts";
 import { lockFile, lockFolder, type RunLock } from "./run-lock.ts";
 import { makeFolder, readJson, Stage, type StageName, writeJson } from "./run-stage.ts";
-import { readYamlMapping } from "./training/config/layers.ts";
-import { diffRecipes, dumpRecipe, loadRecipe, type Recipe } from "./training/config.ts";
+import { readYamlMapping, type Tree } from "./training/config/layers.ts";
+import { diffRecipes, dumpRecipe, loadRecipe, type Recipe, recipeSchema } from "./training/config.ts";
 
 export interface OpenRunOptions {
   out: string;
@@ -125,13 +125,19 @@ function withInnerPaths(recipe: Recipe, run: string): Recipe {
 /** Keys that nothing reads before the predict stage. */
 const READ_LATE = /^(predict|refine)\.|^data\.(lists\.score|masks)/;
 
+/** A stored recipe with the defaults of keys that came after it: a new key's default is what was done before there was the key. */
+function withNewKeys(stored: Tree): Tree {
+  const filled = recipeSchema.safeParse(stored);
+  return filled.success ? JSON.parse(JSON.stringify(filled.data)) : stored;
+}
+
 /**
  * Whether the run there is of the same recipe, but for keys that no stage has read so far. A start of another that came to nothing, e.g.
  * for a misspelt file, is cleared away.
  */
 function goesOn(path: string, recipe: Recipe): boolean {
   const file = join(path, "config.yaml");
-  const differences = diffRecipes(readYamlMapping(file), JSON.parse(JSON.stringify(recipe)));
+  const differences = diffRecipes(withNewKeys(readYamlMapping(file)), JSON.parse(JSON.stringify(recipe)));
   if (differences.length === 0) return true;
   if (differences.every((line) => READ_LATE.test(line)) && hasNoResults(join(path, "predict"))) {
     writeFileAtomicSync(file, dumpRecipe(recipe));

@@ -105,6 +105,21 @@ describe("openRun", () => {
     expect(() => open(out)).toThrow(/predict.threshold: 0.5 → "train"/);
   });
 
+  it("goes on with a run that was begun before a key existed", () => {
+    const out = freshOut();
+    open(out).close();
+    mkdirSync(join(out, "train"));
+    writeFileSync(join(out, "train", "model.safetensors"), "");
+    const file = join(out, "config.yaml");
+    const older = readFileSync(file, "utf8").replace(/^ *sampler: .*\n/m, "");
+    expect(older).not.toContain("sampler");
+    writeFileSync(file, older);
+    open(out).close();
+    expect(() => open(out, { recipe: { ...recipe, batch: { ...recipe.batch, sampler: "balanced_class" } } })).toThrow(
+      /batch.sampler: "shuffle" → "balanced_class"/,
+    );
+  });
+
   it("goes on where the folder was moved, with the data set inside it", () => {
     const [before, after] = [freshOut(), freshOut()];
     const inside = (out: string) => ({ ...recipe, data: { ...recipe.data, root: join(out, "data") } });
