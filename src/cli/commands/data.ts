@@ -1,4 +1,4 @@
-/** `csrm data toy|check`: makes the toy data set, looks a data set over before hours are spent on it. */
+/** `csrm data toy|prepare|check`: makes data sets, looks a data set over before hours are spent on it. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
@@ -12,6 +12,7 @@ import { createProgress } from "../../progress.ts";
 import { recipeSchema } from "../../training/config.ts";
 import { maskFolder, openRecipeData } from "../../training/recipe-data.ts";
 import { reportText } from "../check-report.ts";
+import { registerPrepare } from "../data-prepare.ts";
 import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { type RecipeOptions, recipeFrom, wholeNumber, withRecipeOptions } from "../recipe-options.ts";
@@ -43,8 +44,11 @@ interface Part {
 }
 
 export function register(program: Command): void {
-  const data = program.command("data").description("Makes the toy data set and checks data sets.");
+  const data = program
+    .command("data")
+    .description("Makes the toy data set, prepares published ones, checks data sets.");
   registerToy(data);
+  registerPrepare(data);
   const check = data
     .command("check")
     .description(

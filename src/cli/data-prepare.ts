@@ -1,0 +1,79 @@
+/** `csrm data prepare voc12|coco14`: from unpacked official archives to folders that every other command reads. */
+import type { Command } from "commander";
+import type { Prepared, PrepareOptions } from "../data/prepare/prepared.ts";
+import { prepareVoc12 } from "../data/prepare/voc12.ts";
+import { createProgress } from "../progress.ts";
+import { interruptible } from "./interruptible.ts";
+import { JSON_OPTION, print, printJson } from "./output.ts";
+
+interface Options {
+  from: string;
+  out: string;
+  sbd?: string;
+  copy?: boolean;
+  fresh?: boolean;
+  json?: boolean;
+}
+
+const VOC_EXAMPLES = `
+Examples:
+  csrm data prepare voc12 --from ~/archives --out data/voc12
+  csrm data prepare voc12 --from ~/VOCdevkit/VOC2012 --sbd ~/benchmark_RELEASE/dataset --out data/voc12
+  csrm data check --root data/voc12 --layout voc --list train_aug --masks data/voc12/SegmentationClassAug
+
+Nothing is downloaded. --from holds what these unpack to:
+  VOCtrainval_11-May-2012.tar   VOCdevkit/VOC2012: photographs, masks, Annotations
+  benchmark.tgz (SBD)           benchmark_RELEASE/dataset: 9,000 more masks, for the lists train_aug and trainval_aug
+  VOC2012test.tar               VOCdevkit/VOC2012: the photographs of the list test
+The last two may be missing; the lists that need them are then left out. Photographs and VOC's own masks are hard links to the originals
+(copies with --copy and where links are impossible), so do not edit them in place. The same command on the same --out goes on where it
+stopped.`;
+
+/** Adds `prepare` to the command `data`. */
+export function registerPrepare(data: Command): void {
+  const prepare = data
+    .command("prepare")
+    .description("Makes published data sets usable, from their official archives, which you unpack yourself.");
+  const voc12 = prepare
+    .command("voc12")
+    .description("Pascal VOC 2012 and SBD: one folder in VOC layout with all masks, lists and tags.")
+    .option("--sbd <dir>", "SBD's benchmark_RELEASE/dataset (default: looked for in --from and beside VOCdevkit)");
+  withPrepareOptions(voc12, VOC_EXAMPLES, prepareVoc12);
+}
+
+function withPrepareOptions(
+  command: Command,
+  examples: string,
+  work: (options: PrepareOptions & { sbd?: string }) => Promise<Prepared>,
+): void {
+  command
+    .requiredOption("--from <dir>", "folder in which the archives were unpacked; nothing in it is changed")
+    .requiredOption("--out <dir>", "folder to be made")
+    .option("--copy", "copy photographs instead of linking to them")
+    .option("--fresh", "begin anew; what is there is kept beside it")
+    .option(...JSON_OPTION)
+    .addHelpText("after", examples)
+    .action(async ({ json, ...options }: Options) => {
+      const progress = createProgress();
+      const prepared = await interruptible(() => work({ ...options, progress }), progress.note);
+      if (json) printJson(prepared);
+      else print(preparedText(prepared));
+    });
+}
+
+function preparedText({ out, images, resumed, files, lists, tags, notes }: Prepared): string {
+  const placed = [
+    ...(files.linked > 0 ? [`${files.linked} files linked`] : []),
+    ...(files.copied > 0 ? [`${files.copied} files copied`] : []),
+  ];
+  const sources = Object.entries(tags).map(([source, count]) => `${count} from ${source}`);
+  return [
+    `${out}: ${images} images (${[`${resumed} done before`, ...placed].join(", ")})`,
+    ...lists.map(({ name, images, official }) => {
+      const same = official === images ? "complete" : `official: ${official}`;
+      return `  list ${name}: ${images} images${official === undefined ? "" : ` (${same})`}`;
+    }),
+    `  tags.csv: ${sources.join(", ")}`,
+    ...notes.map((note) => `  note: ${note}`),
+  ].join("\n");
+}
