@@ -1,5 +1,6 @@
 /** `csrm data prepare voc12|coco14`: from unpacked official archives to folders that every other command reads. */
 import type { Command } from "commander";
+import { prepareCoco14 } from "../data/prepare/coco14.ts";
 import type { Prepared, PrepareOptions } from "../data/prepare/prepared.ts";
 import { prepareVoc12 } from "../data/prepare/voc12.ts";
 import { createProgress } from "../progress.ts";
@@ -29,6 +30,18 @@ The last two may be missing; the lists that need them are then left out. Photogr
 (copies with --copy and where links are impossible), so do not edit them in place. The same command on the same --out goes on where it
 stopped.`;
 
+const COCO_EXAMPLES = `
+Examples:
+  csrm data prepare coco14 --from ~/coco --out data/coco14
+  csrm data check --root data/coco14 --layout coco --list val2014 --masks data/coco14/SegmentationClass
+
+Nothing is downloaded. --from holds what these unpack to; a split that lacks one of its two is left out:
+  train2014.zip, val2014.zip       train2014, val2014: photographs
+  annotations_trainval2014.zip     annotations/instances_train2014.json, instances_val2014.json
+Masks hold 0 for background, 1 to 80 for COCO's classes in order, 255 where only a crowd is. Smaller objects lie over larger ones. Tags
+are the classes of all annotated objects, crowds included. Photographs are hard links to the originals (copies with --copy and where
+links are impossible), so do not edit them in place. The same command on the same --out goes on where it stopped.`;
+
 /** Adds `prepare` to the command `data`. */
 export function registerPrepare(data: Command): void {
   const prepare = data
@@ -39,6 +52,10 @@ export function registerPrepare(data: Command): void {
     .description("Pascal VOC 2012 and SBD: one folder in VOC layout with all masks, lists and tags.")
     .option("--sbd <dir>", "SBD's benchmark_RELEASE/dataset (default: looked for in --from and beside VOCdevkit)");
   withPrepareOptions(voc12, VOC_EXAMPLES, prepareVoc12);
+  const coco14 = prepare
+    .command("coco14")
+    .description("COCO 2014: one folder in VOC layout with masks of the 80 classes, lists and tags.");
+  withPrepareOptions(coco14, COCO_EXAMPLES, prepareCoco14);
 }
 
 function withPrepareOptions(

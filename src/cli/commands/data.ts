@@ -58,9 +58,11 @@ export function register(program: Command): void {
   withRecipeOptions(check)
     .option("--root <dir>", "the data set's folder")
     .addOption(
-      new Option("--layout <layout>", "how the data lie").choices(["voc", "folder", "toy"] as const).default("folder"),
+      new Option("--layout <layout>", "how the data lie")
+        .choices(["voc", "coco", "folder", "toy"] as const)
+        .default("folder"),
     )
-    .option("--list <list>", "a list's name (voc, toy) or a .txt file (default: every image)")
+    .option("--list <list>", "a list's name (voc, coco, toy) or a .txt file (default: every image)")
     .option("--tags <where>", "annotations, none, a .csv or .npy file, or auto", "auto")
     .option("--classes <table>", "voc, coco, toy, or a file of lines `id name` (default: by layout)")
     .option("--masks <dir>", "folder of masks to check as well")
