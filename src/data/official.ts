@@ -42,3 +42,20 @@ export const officialSets: Readonly<Record<OfficialName, OfficialSet>> = {
     },
   },
 };
+
+/**
+ * How a list differs in size from the published one, and what would make it whole; null when it does not, or none of that
+ * name was published.
+ * @param count its images; undefined when there is no such list
+ */
+export function sizeDifference(dataset: OfficialName, list: string, count: number | undefined): string | null {
+  const { title, lists } = officialSets[dataset];
+  const official = Object.hasOwn(lists, list) ? lists[list] : undefined;
+  if (official === undefined || count === official.images) return null;
+  if (count === undefined) {
+    return `there is no list ${list}; that of ${title} has ${official.images} images, from ${official.source}`;
+  }
+  const gap = Math.abs(official.images - count);
+  const side = count < official.images ? `${gap} are missing` : `${gap} are too many`;
+  return `list ${list} has ${count} images, that of ${title} ${official.images}: ${side}; it comes from ${official.source}`;
+}

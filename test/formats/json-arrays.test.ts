@@ -67,21 +67,4 @@ describe("JsonArrays", () => {
     expect(crashes).toEqual([]);
     expect(refused).toBeGreaterThanOrEqual(prefixes);
   });
-
-  it("needs memory for one object only", () => {
-    const object = `{"id": 1, "segmentation": [[${"123.45, ".repeat(100)}0]], "category_id": 18},`;
-    const chunk = Buffer.from(object.repeat(Math.floor(2 ** 20 / object.length)));
-    const reader = new JsonArrays({ name: "x.json", keys: ["annotations"] });
-    for (const _ of reader.push(Buffer.from('{"annotations": ['))) expect.unreachable();
-    const before = process.memoryUsage();
-    let count = 0;
-    let bytes = 0;
-    for (; bytes < 48 * 2 ** 20; bytes += chunk.length) for (const _ of reader.push(Buffer.from(chunk))) count++;
-    const after = process.memoryUsage();
-    expect(count).toBeGreaterThan(50_000);
-    // Every piece has memory of its own, so that a reader that kept them would hold all bytes; some garbage may not be collected yet.
-    expect(after.heapUsed + after.external - before.heapUsed - before.external).toBeLessThan(bytes / 2);
-    for (const _ of reader.push(Buffer.from("{}]}"))) count++;
-    reader.end();
-  });
 });

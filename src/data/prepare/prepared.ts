@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CsrmError } from "../../errors.ts";
 import { linkFileSync, readFileBytes, writeFileAtomic } from "../../files.ts";
 import type { Progress } from "../../progress.ts";
-import { type OfficialName, officialSets } from "../official.ts";
+import { type OfficialName, officialSets, sizeDifference } from "../official.ts";
 
 export interface PrepareOptions {
   /** Folder of the unpacked official archives; nothing in it is changed. */
@@ -86,14 +86,8 @@ export function compareLists(
   dataset: OfficialName,
   lists: ReadonlyMap<string, readonly string[]>,
 ): { lists: PreparedList[]; notes: string[] } {
-  const { title, lists: official } = officialSets[dataset];
-  const notes: string[] = [];
-  for (const [name, { images, source }] of Object.entries(official)) {
-    const count = lists.get(name)?.length;
-    if (count === images) continue;
-    const what = count === undefined ? `no list ${name}` : `list ${name} has ${count} images`;
-    notes.push(`${what}; that of ${title} has ${images}, from ${source}`);
-  }
+  const official = officialSets[dataset].lists;
+  const notes = Object.keys(official).flatMap((name) => sizeDifference(dataset, name, lists.get(name)?.length) ?? []);
   const made = Array.from(lists, ([name, ids]) => {
     const images = official[name]?.images;
     return { name, images: ids.length, ...(images === undefined ? {} : { official: images }) };

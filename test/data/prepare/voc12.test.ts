@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkDataset } from "../../../src/data/check.ts";
 import { openDataset } from "../../../src/data/dataset.ts";
@@ -7,6 +8,7 @@ import type { Prepared } from "../../../src/data/prepare/prepared.ts";
 import { decodeSbdMask } from "../../../src/data/prepare/sbd.ts";
 import { type PrepareVoc12Options, prepareVoc12 } from "../../../src/data/prepare/voc12.ts";
 import { decodeLabelPng, decodePng, encodeIndexedPng } from "../../../src/formats/indexed-png.ts";
+import { InterruptedError, watchInterrupts } from "../../../src/interrupt.ts";
 import { silentProgress } from "../../../src/progress.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { coordinates, Scratch } from "../fixture.ts";
@@ -144,7 +146,9 @@ describe("prepareVoc12", () => {
   it("says how its lists differ from the official ones", () => {
     expect(prepared.lists).toContainEqual({ name: "train_aug", images: 5, official: 10_582 });
     expect(prepared.notes).toContainEqual(
-      expect.stringMatching(/^list train has 2 images; that of Pascal VOC 2012 has 1464, from VOCtrainval/),
+      expect.stringMatching(
+        /^list train has 2 images, that of Pascal VOC 2012 1464: 1462 are missing; it comes from VOCtrainval/,
+      ),
     );
     expect(prepared.notes.length).toBe(Object.keys(officialSets.voc12.lists).length);
   });
@@ -168,6 +172,20 @@ describe("prepareVoc12", () => {
     utimesSync(scratch.path(`${sbd}/cls/2008_000004.mat`), new Date(0), new Date(0));
   });
 
+  it("stops between two images on Ctrl-C and goes on from there", async () => {
+    const out = scratch.path("stopped");
+    const task = () => ({ update: () => process.emit("SIGINT"), finish() {}, [Symbol.dispose]() {} });
+    const messages: string[] = [];
+    const stopWatching = watchInterrupts((message) => messages.push(message));
+    const stopped = await prepare({ out, progress: { ...silentProgress, task } }).catch((error: unknown) => error);
+    stopWatching();
+    expect(stopped).toBeInstanceOf(InterruptedError);
+    expect(messages.length).toBe(1);
+    expect(existsSync(join(out, "tags.csv"))).toBe(false);
+    const { resumed, images } = await prepare({ out });
+    expect([resumed > 0, resumed < images]).toEqual([true, true]);
+  });
+
   it("copies when told to", async () => {
     const { files } = await prepare({ out: scratch.path("copies"), copy: true });
     expect(files).toEqual({ linked: 0, copied: 16 });
@@ -189,8 +207,8 @@ describe("prepareVoc12", () => {
     const { lists, notes, tags } = await prepare({ from: alone.path("VOC2012"), out: alone.path("out") });
     expect(lists.map(({ name }) => name)).toEqual(["train", "val", "trainval"]);
     expect(tags).toEqual({ annotations: 0, masks: 2 });
-    expect(notes.join("\n")).toMatch(/no list train_aug; .*benchmark\.tgz/);
-    expect(notes.join("\n")).toMatch(/no list test; .*VOC2012test\.tar/);
+    expect(notes.join("\n")).toMatch(/there is no list train_aug; .*benchmark\.tgz/);
+    expect(notes.join("\n")).toMatch(/there is no list test; .*VOC2012test\.tar/);
     expect(notes.at(-1)).toContain("--sbd DIR");
     const given = await prepare({ from: alone.path("VOC2012"), out: alone.path("out"), sbd: scratch.path("in") }).catch(
       (error: unknown) => error,
@@ -209,6 +227,11 @@ describe("csrm data prepare voc12", () => {
     expect(first.stdout).toContain(`${scratch.path("cli")}: 8 images (0 done before, 16 files linked)`);
     expect(first.stdout).toContain("list train_aug: 5 images (official: 10582)");
     expect(first.stdout).toContain("tags.csv: 5 from annotations, 2 from masks");
+    const check = await csrm("data", "check", "--root", scratch.path("cli"), "--layout", "voc", "--list", "train");
+    expect(check.code).toBe(1);
+    expect(check.stdout).toMatch(
+      /lists that are not the published ones: 1\n.*train\.txt: list train has 2 images, .* 1462 are missing/,
+    );
     const again = await csrm(...args, "--json");
     expect(JSON.parse(again.stdout)).toMatchObject({ dataset: "voc12", images: 8, resumed: 8 });
   });
