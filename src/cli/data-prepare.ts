@@ -26,9 +26,9 @@ Nothing is downloaded. --from holds what these unpack to:
   VOCtrainval_11-May-2012.tar   VOCdevkit/VOC2012: photographs, masks, Annotations
   benchmark.tgz (SBD)           benchmark_RELEASE/dataset: 9,000 more masks, for the lists train_aug and trainval_aug
   VOC2012test.tar               VOCdevkit/VOC2012: the photographs of the list test
-The last two may be missing; the lists that need them are then left out. Photographs and VOC's own masks are hard links to the originals
-(copies with --copy and where links are impossible), so do not edit them in place. The same command on the same --out goes on where it
-stopped.`;
+The last two may be missing; the lists that need them are then left out. Image-level tags (tags.csv) are derived from the Annotations and,
+for images without one, from the classes in their mask. Photographs and VOC's own masks are hard links to the originals (copies with
+--copy and where links are impossible), so do not edit them in place. The same command on the same --out goes on where it stopped.`;
 
 const COCO_EXAMPLES = `
 Examples:

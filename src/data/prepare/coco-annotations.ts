@@ -13,7 +13,7 @@ import { safePoint } from "../../interrupt.ts";
 import type { ClassTable } from "../types.ts";
 
 const CHUNK = 2 ** 20;
-const MAX_SIDE = 2 ** 15;
+const MAX_SIDE = 2 ** 13;
 
 export interface CocoImage {
   id: number;

@@ -205,7 +205,7 @@ describe("CocoIndex", () => {
     ],
     [
       { images: [{ ...images[0], width: 1e9 }], categories, annotations: [] },
-      "expected sides of 1 to 32768 pixels for image 42",
+      "expected sides of 1 to 8192 pixels for image 42",
     ],
     [{ images, annotations: [] }, 'it has no array "categories"'],
   ])("refuses %j", async (value, message) => {
