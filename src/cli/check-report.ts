@@ -16,6 +16,7 @@ export function reportText(report: DatasetReport): string {
       .join(", ")}`,
     ...(masks ? [`  masks: ${masks.found} found, ${masks.absent.length} images without`] : []),
     ...report.notes.map((note) => `  note: ${note}`),
+    ...findings("lists that are not the published ones", report.lists),
     ...findings("missing images", report.missing),
     ...findings("images that cannot be read", report.corrupt),
     ...findings("masks that cannot be read", masks?.unreadable ?? []),

@@ -46,7 +46,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "data",
-    summary: "make the toy data set, check data sets",
+    summary: "make the toy data set, prepare VOC 2012 and COCO 2014, check data sets",
     load: () => import("./commands/data.ts"),
   },
   {

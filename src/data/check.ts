@@ -6,6 +6,7 @@ import { messageOf } from "../errors.ts";
 import { readFileBytes } from "../files.ts";
 import { decodeLabelPng } from "../formats/indexed-png.ts";
 import { decodeImage, imageSize } from "./image.ts";
+import { compareWithOfficial } from "./official-check.ts";
 import type { Dataset, Sample } from "./types.ts";
 
 /** A file and what is wrong with it. */
@@ -38,14 +39,21 @@ export interface DatasetReport {
   tagCounts: Record<string, number>;
   /** Smallest and largest sides of the readable images, in pixels; null when none is readable. */
   sizes: { width: [number, number]; height: [number, number] } | null;
+  /** Lists of another size than those of the published data set that this is; empty unless `list` was given. */
+  lists: Finding[];
   /** Absent when no mask folder was given. */
   masks?: MaskFindings;
   notes: string[];
-  /** Everything that would make a run fail or mislead it: missing and corrupt images, faulty masks. */
+  /** Everything that would make a run fail or mislead it: missing and corrupt images, faulty masks, lists that are not whole. */
   problems: number;
 }
 
 export interface CheckOptions {
+  /**
+   * The list that the data set was opened with, null for every image: to be compared with the published lists where the data set
+   * is VOC 2012 or COCO 2014. Default: no comparison.
+   */
+  list?: string | null;
   /** Decodes every picture to its last pixel (default) instead of reading its header only. */
   decode?: boolean;
   /** A folder of masks `<id>.png` to check as well. */
@@ -75,7 +83,8 @@ export async function checkDataset(dataset: Dataset, options: CheckOptions = {})
     tagCounts: Object.fromEntries(foreground.map((name) => [name, 0])),
     sizes: null,
     masks: { found: 0, absent: [], unreadable: [], wrongSize: [], illegalValues: [] },
-    notes: dataset.notes ?? [],
+    lists: [],
+    notes: [...(dataset.notes ?? [])],
     problems: 0,
   };
   const legal = new Set([...(options.maskIds ?? dataset.classes.ids), 255]);
@@ -91,9 +100,14 @@ export async function checkDataset(dataset: Dataset, options: CheckOptions = {})
   };
   await Promise.all(Array.from({ length: options.workers ?? 4 }, work));
   for (const [i, seen] of results.entries()) add(report, samples[i]!, { seen, foreground });
+  if (options.list !== undefined) {
+    const official = compareWithOfficial(dataset, options.list);
+    report.lists = official.lists;
+    report.notes.push(...official.notes);
+  }
   const { unreadable, wrongSize, illegalValues } = report.masks;
-  const lists = [report.missing, report.corrupt, unreadable, wrongSize, illegalValues];
-  report.problems = lists.reduce((sum, list) => sum + list.length, 0);
+  const findings = [report.lists, report.missing, report.corrupt, unreadable, wrongSize, illegalValues];
+  report.problems = findings.reduce((sum, list) => sum + list.length, 0);
   if (options.requireMasks) report.problems += report.masks.absent.length;
   if (options.masks !== undefined) return report;
   const { masks: _, ...withoutMasks } = report;

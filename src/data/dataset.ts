@@ -10,10 +10,13 @@ import type { ClassTable, Dataset, Sample } from "./types.ts";
 import { type ImageList, openVoc } from "./voc.ts";
 
 export interface DatasetOptions {
-  /** "voc" and "toy": ImageSets/Segmentation, JPEGImages, Annotations below root; "folder": root holds the pictures. */
-  layout: "voc" | "folder" | "toy";
+  /**
+   * "voc", "coco" and "toy": ImageSets/Segmentation, JPEGImages, Annotations below root, with the classes of that name; "folder":
+   * root holds the pictures.
+   */
+  layout: "voc" | "coco" | "folder" | "toy";
   root: string;
-  /** A list's name in ImageSets/Segmentation (voc, toy) or a .txt file; null: every picture (default). */
+  /** A list's name in ImageSets/Segmentation (voc, coco, toy) or a .txt file; null: every picture (default). */
   list?: string | null;
   /**
    * Where tags are: "annotations" (VOC's XML), "none" (every picture is unlabelled), a .csv or .npy file, or "auto" (default):
@@ -91,7 +94,7 @@ function findTags(root: string, tags: string): string | null {
 }
 
 function chooseClasses({ layout, classes }: DatasetOptions, tags: string | null): ClassTable {
-  const byLayout = { voc: "voc", toy: "toy", folder: null } as const;
+  const byLayout = { voc: "voc", coco: "coco", toy: "toy", folder: null } as const;
   const source = classes === undefined ? byLayout[layout] : classes;
   if (source !== null) return loadClasses(source);
   if (isCsv(tags)) return tableOf(tagNames(tags));

@@ -105,7 +105,7 @@ describe("csrm data check", () => {
     [["--recipe", recipe, "--set", "data.masks=gone"], "expected a folder of masks for data.masks"],
     [["--root", photos, "--masks", "gone"], 'expected a folder of masks for --masks, got "gone"'],
     [["--recipe", recipe, "--set", "data.root=null"], "say --set data.root=DIR"],
-    [["--root", photos, "--layout", "vco"], "Allowed choices are voc, folder, toy"],
+    [["--root", photos, "--layout", "vco"], "Allowed choices are voc, coco, folder, toy"],
   ])("says what is wrong with %j", async (args, message) => {
     const { code, stderr, stdout } = await csrm("data", "check", ...args);
     expect(code).toBe(1);

@@ -212,7 +212,11 @@ describe("masks", () => {
     const src = resolve(dirname(fileURLToPath(import.meta.url)), "../../src");
     const seen = reachable(resolve(src, "data/loader.ts"));
     expect(seen.size).toBeGreaterThan(5);
-    for (const opener of ["formats/indexed-png.ts", "data/check.ts", "evaluation/masks.ts"]) {
+    const prepare = ["sbd", "voc12", "coco-annotations", "coco-mask", "coco14"].map(
+      (name) => `data/prepare/${name}.ts`,
+    );
+    const openers = ["data/check.ts", "evaluation/masks.ts", ...prepare];
+    for (const opener of ["formats/indexed-png.ts", "formats/mat5.ts", ...openers]) {
       expect(existsSync(resolve(src, opener)), opener).toBe(true);
       expect([...seen]).not.toContain(resolve(src, opener));
     }

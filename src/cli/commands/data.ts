@@ -1,4 +1,4 @@
-/** `csrm data toy|check`: makes the toy data set, looks a data set over before hours are spent on it. */
+/** `csrm data toy|prepare|check`: makes data sets, looks a data set over before hours are spent on it. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
@@ -12,6 +12,7 @@ import { createProgress } from "../../progress.ts";
 import { recipeSchema } from "../../training/config.ts";
 import { maskFolder, openRecipeData } from "../../training/recipe-data.ts";
 import { reportText } from "../check-report.ts";
+import { registerPrepare } from "../data-prepare.ts";
 import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { type RecipeOptions, recipeFrom, wholeNumber, withRecipeOptions } from "../recipe-options.ts";
@@ -39,24 +40,31 @@ interface ToyOptions {
 /** A list of images and the folder of its masks, where it has one. */
 interface Part {
   dataset: Dataset;
+  list: string | null;
   masks: string | undefined;
 }
 
 export function register(program: Command): void {
-  const data = program.command("data").description("Makes the toy data set and checks data sets.");
+  const data = program
+    .command("data")
+    .description("Makes the toy data set, prepares published ones, checks data sets.");
   registerToy(data);
+  registerPrepare(data);
   const check = data
     .command("check")
     .description(
-      "Reads every image, tag and mask of a data set and tells what is wrong. Exit code 1 when something is.\n" +
+      "Reads every image, tag and mask of a data set and tells what is wrong. Exit code 1 when something is. Lists of\n" +
+        "VOC 2012 and COCO 2014 are compared with the published ones.\n" +
         "With --recipe: all lists of the recipe. Else --root, and what else describes the data set.",
     );
   withRecipeOptions(check)
     .option("--root <dir>", "the data set's folder")
     .addOption(
-      new Option("--layout <layout>", "how the data lie").choices(["voc", "folder", "toy"] as const).default("folder"),
+      new Option("--layout <layout>", "how the data lie")
+        .choices(["voc", "coco", "folder", "toy"] as const)
+        .default("folder"),
     )
-    .option("--list <list>", "a list's name (voc, toy) or a .txt file (default: every image)")
+    .option("--list <list>", "a list's name (voc, coco, toy) or a .txt file (default: every image)")
     .option("--tags <where>", "annotations, none, a .csv or .npy file, or auto", "auto")
     .option("--classes <table>", "voc, coco, toy, or a file of lines `id name` (default: by layout)")
     .option("--masks <dir>", "folder of masks to check as well")
@@ -97,11 +105,11 @@ async function runToy({ out, train, val, size, seed, json }: ToyOptions): Promis
 
 async function runCheck(options: CheckOptions): Promise<void> {
   const reports: DatasetReport[] = [];
-  for (const { dataset, masks } of await parts(options)) {
+  for (const { dataset, list, masks } of await parts(options)) {
     using task = createProgress().task({ label: dataset.name, total: dataset.samples.length, unit: "image" });
     const onProgress = (done: number) => task.update(done);
     const requireMasks = options.recipe !== undefined;
-    reports.push(await checkDataset(dataset, { decode: !options.quick, masks, requireMasks, onProgress }));
+    reports.push(await checkDataset(dataset, { list, decode: !options.quick, masks, requireMasks, onProgress }));
   }
   if (options.json) printJson({ reports });
   else print(reports.map(reportText).join("\n\n"));
@@ -118,7 +126,7 @@ async function parts(options: CheckOptions): Promise<Part[]> {
   if (masks !== undefined && !existsSync(masks))
     throw expected("a folder of masks", "--masks", masks, "no such folder");
   const dataset = await openDataset({ layout, root, list, tags, classes, missing: "keep" });
-  return [{ dataset, masks: masks === undefined ? undefined : resolve(masks) }];
+  return [{ dataset, list: list ?? null, masks: masks === undefined ? undefined : resolve(masks) }];
 }
 
 /** The training list, whose masks are nobody's business, then the lists that results are measured on. */
@@ -136,7 +144,7 @@ async function recipeParts(options: CheckOptions & { recipe: string }): Promise<
   }
   const open = (list: string | null) => openRecipeData(recipe, list, "keep");
   return [
-    { dataset: await open(train), masks: undefined },
-    ...(await Promise.all(score.map(async (list) => ({ dataset: await open(list), masks })))),
+    { dataset: await open(train), list: train, masks: undefined },
+    ...(await Promise.all(score.map(async (list) => ({ dataset: await open(list), list, masks })))),
   ];
 }

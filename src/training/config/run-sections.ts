@@ -22,9 +22,11 @@ const clipNorm = () =>
 
 export const data = section("images, tags and lists", {
   layout: z
-    .enum(["voc", "folder", "toy"])
+    .enum(["voc", "coco", "folder", "toy"])
     .default("voc")
-    .describe("how the data lie: Pascal VOC folders, a folder of images with a tags file, or generated scenes"),
+    .describe(
+      "how the data lie: Pascal VOC folders (coco: with the classes of COCO), a folder of images with a tags file, or generated scenes",
+    ),
   root: path()
     .nullable()
     .default(null)
