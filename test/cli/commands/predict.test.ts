@@ -80,7 +80,7 @@ describe("csrm predict", () => {
     const { code, stderr } = await csrm(...args, "--tags", join(root, "xml"));
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/annotations of the images, e\.g\. a\.xml, for .*xml, got "none"/),
+      expect.stringMatching(/annotations of the images \(a\.xml of VOC, a\.json of labelme\) for .*xml, got "none"/),
     ]);
   });
 
