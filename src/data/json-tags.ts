@@ -1,7 +1,7 @@
 /** Image-level labels from JSON: our own two plain forms, and whatever else a JSON file turns out to be. */
 
-import { expected, show } from "../errors.ts";
-import { parseJson } from "../formats/json.ts";
+import { CsrmError, expected, show } from "../errors.ts";
+import { parseJson, repeatedKey } from "../formats/json.ts";
 import { cocoEntries, isCoco } from "./coco-tags.ts";
 import { isLabelme, labelmeEntry } from "./labelme-tags.ts";
 import { plainPath, type TagEntry } from "./tag-entries.ts";
@@ -27,6 +27,11 @@ export function jsonEntries(
   if (typeof content !== "object" || content === null) throw expected(JSON_FORMS, file, content);
   if (isCoco(content)) return { entries: cocoEntries(content, file), listsAll: true };
   if (isLabelme(content)) return { entries: [labelmeEntry(content, file, pictures)], listsAll: false };
+  const twice = repeatedKey(text);
+  if (twice !== null) {
+    const message = `${file}, line ${twice.line}: ${show(twice.key)} stands there twice; say all its tags in one place`;
+    throw new CsrmError(message, { code: "data" });
+  }
   const entries = Object.entries(content).map(([image, tags]): TagEntry => {
     const place = `entry ${show(image)}`;
     return { image: plainPath(image), names: tagList(tags, `${file}, ${place}`), file, place };

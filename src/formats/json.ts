@@ -11,11 +11,28 @@ export function parseJson(text: string, name: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    const at = faultIn(text);
+    const at = scan(text);
     const lines = text.slice(0, at).split(/\r\n|\n|\r/);
     const place = `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
     throw new CsrmError(`cannot read ${name} as JSON: ${place}: ${reason(text, at)}`, { code: "data" });
   }
+}
+
+/**
+ * A key that the outermost object of a JSON text has twice, of which the parser keeps the last value without a word.
+ * @param text valid JSON
+ * @returns the first such key with the line of its repetition; null when there is none
+ */
+export function repeatedKey(text: string): { key: string; line: number } | null {
+  const seen = new Set<string>();
+  let found: { key: string; line: number } | null = null;
+  scan(text, ({ open, wanted }, start, end) => {
+    if (found !== null || open.length !== 1 || wanted !== "colon") return;
+    const key = JSON.parse(text.slice(start, end)) as string;
+    if (seen.has(key)) found = { key, line: text.slice(0, start).split("\n").length };
+    seen.add(key);
+  });
+  return found;
 }
 
 function reason(text: string, at: number): string {
@@ -38,8 +55,12 @@ interface Reading {
   open: ("[" | "{")[];
 }
 
-/** Where a text that is no JSON stops being a beginning of JSON. */
-function faultIn(text: string): number {
+/**
+ * Goes through a text until it stops being a beginning of JSON.
+ * @param onScalar told of each text, number and word, after it has been taken
+ * @returns where it stops, which is the text's length for JSON that is whole or cut off
+ */
+function scan(text: string, onScalar?: (reading: Reading, start: number, end: number) => void): number {
   const reading: Reading = { wanted: "value", open: [] };
   for (let at = 0; ; ) {
     while (at < text.length && " \t\r\n".includes(text[at]!)) at++;
@@ -52,6 +73,7 @@ function faultIn(text: string): number {
       if (!takeScalar(reading, first === '"')) return at;
       const { end, whole } = first === '"' ? stringAt(text, at) : wordAt(text, at);
       if (!whole) return end;
+      onScalar?.(reading, at, end);
       at = end;
     }
   }

@@ -55,7 +55,8 @@ export function encodeRle(
     // Below the box, and above it in the next column, lie pixels that do not count.
     if (inside && box.height < height) turn(x * height + box.y + box.height);
   }
-  counts.push(width * height - from);
+  // A run that ends with a box in the last corner is the last.
+  if (from < width * height) counts.push(width * height - from);
   return counts;
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { parseJson } from "../../src/formats/json.ts";
+import { parseJson, repeatedKey } from "../../src/formats/json.ts";
 
 it("reads what JSON.parse reads", () => {
   const text = ' {"a": [1, -2.5e3, true, null, "\\u00e4\\n"], "b": {}, "c": [], "d": [[{}]]}\r\n';
@@ -34,4 +34,10 @@ it("finds the fault behind long texts and deep lists as well", () => {
   expect(() => parseJson(`["${"x".repeat(3_000_000)}", ]`, "x.json")).toThrow("a comma stands before ]");
   const deep = "[".repeat(100_000);
   expect(() => parseJson(deep, "x.json")).toThrow("line 1, column 100001: the text ends too early");
+});
+
+it("finds a key that stands twice in the outermost object only", () => {
+  expect(repeatedKey('{"a": {"b": 1, "b": 2}, "c": ["a", "a"],\n "d": "a"}')).toBeNull();
+  expect(repeatedKey('{"a": {"b": 1},\n"b": 2,\n"a": 3}')).toEqual({ key: "a", line: 3 });
+  expect(repeatedKey('["a", "a"]')).toBeNull();
 });

@@ -61,6 +61,12 @@ describe("run lengths", () => {
     expect(encodeRle(map, { value: 3, box: lower })).toEqual(encodeRle(clipped, { value: 3 }));
   });
 
+  it("do not end with an empty one where a part fills the last corner", () => {
+    const map = { data: Uint8Array.of(0, 0, 0, 0, 0, 1), width: 2, height: 3 };
+    expect(encodeRle(map, { box: { x: 1, y: 2, width: 1, height: 1 } })).toEqual([5, 1]);
+    expect(encodeRle(map)).toEqual([5, 1]);
+  });
+
   it("survive text whatever their length", () => {
     const counts = [0, 1, 15, 16, 31, 32, 1023, 1024, 2 ** 20, 1, 2 ** 27, 0, 2 ** 28, 2 ** 28, 0];
     expect(rleFromString(rleToString(counts), "x")).toEqual(counts);

@@ -53,7 +53,7 @@ Examples:
 
 indexed: <id>.png, VOC palette, with --to-classes the ids of another table, matched by name. overlay: <id>.jpg, colours over photographs.
 coco: one JSON file; a mask a connected part of a class, or with --merge a class; category ids are those of the label maps. labelme: <id>.json,
-a polygon a connected part; look at them by: labelme photos --output OUT. Unknown pixels (255) are exported to indexed alone.`;
+a polygon a connected part, to be opened with labelme's own output option. Unknown pixels (255) are exported to indexed alone.`;
 
 export function register(program: Command): void {
   program
