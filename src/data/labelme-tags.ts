@@ -3,13 +3,12 @@
  * shapes and the flags of the image are read, never a shape's points: nothing that trains may see where an object is.
  */
 
-import fs from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { expected } from "../errors.ts";
 import { readTextSync } from "../files.ts";
 import { parseJson } from "../formats/json.ts";
 import { isStamp } from "../stamped-folder.ts";
-import { imageId } from "./image-files.ts";
+import { imageId, listImages } from "./image-files.ts";
 import { plainPath, type TagEntry } from "./tag-entries.ts";
 import type { ImageList } from "./voc.ts";
 
@@ -21,11 +20,9 @@ export function isLabelme(content: object): boolean {
   return "shapes" in content && "imagePath" in content;
 }
 
-/** The .json files below a folder that may be labelme's; sorted. */
+/** The .json files below a folder that may be labelme's, hidden ones left out; sorted. */
 export function labelmeFiles(folder: string): string[] {
-  const names = fs.readdirSync(folder, { recursive: true, encoding: "utf8" });
-  const hidden = (name: string) => name.split(/[\\/]/).some((part) => part.startsWith("."));
-  return names.filter((name) => name.toLowerCase().endsWith(".json") && !hidden(name) && !isStamp(name)).sort();
+  return listImages(folder).others.filter((name) => name.toLowerCase().endsWith(".json") && !isStamp(name));
 }
 
 /** Reads all files of labelme below a folder. @throws CsrmError (code "data" or "expected") naming the file that is none */

@@ -1,4 +1,8 @@
-/** Fills rings by the even-odd rule at the pixels' centres: the plainest reading of a polygon, apart from how ours are traced. */
+/**
+ * Fills rings at the pixels' centres by the even-odd rule, and by the non-zero rule, which must agree: the plainest readings of
+ * a polygon, apart from how ours are traced.
+ */
+import { expect } from "vitest";
 
 /** Adds 1 to every pixel of `mask` (height × width) whose centre lies inside. */
 export function fillRing(ring: readonly number[], mask: Uint8Array, width: number): void {
@@ -9,10 +13,14 @@ export function fillRing(ring: readonly number[], mask: Uint8Array, width: numbe
 }
 
 function isInside(ring: readonly number[], x: number, y: number): boolean {
-  let inside = false;
+  let crossings = 0;
+  let winding = 0;
   for (let i = 0, j = ring.length - 2; i < ring.length; j = i, i += 2) {
     const [x0, y0, x1, y1] = [ring[i]!, ring[i + 1]!, ring[j]!, ring[j + 1]!];
-    if (y0 > y !== y1 > y && x < x0 + ((y - y0) / (y1 - y0)) * (x1 - x0)) inside = !inside;
+    if (y0 > y === y1 > y || x >= x0 + ((y - y0) / (y1 - y0)) * (x1 - x0)) continue;
+    crossings++;
+    winding += y1 > y0 ? 1 : -1;
   }
-  return inside;
+  if ((crossings % 2 === 1) !== (winding !== 0)) expect([crossings, winding]).toBe("the same by both rules");
+  return winding !== 0;
 }
