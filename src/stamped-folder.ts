@@ -1,6 +1,6 @@
 /** A folder of results that were all made with the same settings, which settings.json in it tells. */
 import { existsSync, readdirSync, renameSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { CsrmError, messageOf, show } from "./errors.ts";
 import { isTemporary } from "./files.ts";
 import { makeFolder, readJson, writeJson } from "./run-stage.ts";
@@ -50,6 +50,11 @@ export function openStamped(path: string, settings: Settings, { fresh = false, n
 export function stampOf(path: string): Settings | null {
   const file = join(path, STAMP);
   return existsSync(file) ? readJson(file) : null;
+}
+
+/** Whether a path is that of a folder's settings, not of a result. */
+export function isStamp(path: string): boolean {
+  return basename(path) === STAMP;
 }
 
 function diff(found: Settings, settings: Settings): string[] {

@@ -40,6 +40,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/evaluate.ts"),
   },
   {
+    name: "export",
+    summary: "label maps as COCO, labelme, overlays or renumbered PNG",
+    load: () => import("./commands/export.ts"),
+  },
+  {
     name: "report",
     summary: "a page with tables, curves and pictures of a run",
     load: () => import("./commands/report.ts"),

@@ -2,17 +2,20 @@
 import { join } from "node:path";
 import { decodeImage } from "../data/image.ts";
 import type { Sample } from "../data/types.ts";
+import { naming } from "../errors.ts";
 import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { decodeLabelPng } from "../formats/indexed-png.ts";
 import type { Progress } from "../progress.ts";
 import { jpegOf, overlayLabels } from "../report/pictures.ts";
 import { isNewer, workThrough } from "../resumable.ts";
 
+type Picture = Pick<Sample, "id" | "image">;
+
 /** Longer side of an overlay at most. */
 const LONGEST = 1600;
 
 export interface OverlayOptions {
-  samples: readonly Sample[];
+  samples: readonly Picture[];
   /** Folder of label maps, <id>.png. */
   labels: string;
   /** Gets <id>.jpg. */
@@ -20,11 +23,15 @@ export interface OverlayOptions {
   progress: Progress;
 }
 
-/** Writes the overlays that are missing or older than their label maps. */
-export async function writeOverlays({ samples, labels, out, progress }: OverlayOptions): Promise<void> {
-  const labelFile = ({ id }: Sample) => join(labels, `${id}.png`);
-  const overlayFile = ({ id }: Sample) => join(out, `${id}.jpg`);
-  await workThrough({
+/**
+ * Writes the overlays that are missing or older than their label maps.
+ * @returns how many were there before
+ * @throws CsrmError naming the label map where it is damaged or of another size than its photograph
+ */
+export async function writeOverlays({ samples, labels, out, progress }: OverlayOptions): Promise<number> {
+  const labelFile = ({ id }: Picture) => join(labels, `${id}.png`);
+  const overlayFile = ({ id }: Picture) => join(out, `${id}.jpg`);
+  return workThrough({
     items: samples,
     isDone: (sample) => isNewer(overlayFile(sample), labelFile(sample)),
     async read(sample) {
@@ -32,7 +39,7 @@ export async function writeOverlays({ samples, labels, out, progress }: OverlayO
       return { image, labels: decodeLabelPng(bytes, labelFile(sample)) };
     },
     work(sample, { image, labels }) {
-      const overlay = overlayLabels(image, labels);
+      const overlay = naming(labelFile(sample), () => overlayLabels(image, labels));
       return async () => writeFileAtomic(overlayFile(sample), await jpegOf(overlay, LONGEST));
     },
     progress,

@@ -1,10 +1,11 @@
 /** The photographs that `csrm predict` is given: a folder, some of a folder, or a single file, with the tags that go with them. */
 import { statSync } from "node:fs";
-import { basename, dirname, extname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { openDataset } from "../data/dataset.ts";
 import { openFolder } from "../data/folder.ts";
 import { imageId } from "../data/image-files.ts";
-import { type TagMap, tagsFromAnnotations, tagsFromCsv, tagsFromNpy } from "../data/tags.ts";
+import type { TagMap } from "../data/tag-entries.ts";
+import { FOLDERS, openTags, type Pictures } from "../data/tag-source.ts";
 import type { ClassTable, Dataset } from "../data/types.ts";
 import { expected } from "../errors.ts";
 import { readError } from "../files.ts";
@@ -14,7 +15,7 @@ export interface PhotographOptions {
   images: string;
   /** A list of ids, one a line; null: every picture in the folder. */
   ids: string | null;
-  /** tags.csv, cls_labels.npy or a folder of VOC's XML; null: no tags. */
+  /** "folders", or a file or folder as `openTags` reads them; null: no tags. */
   tags: string | null;
   /** The table whose names the tags use, where it is more than the network's; null: the network's. */
   table: string | null;
@@ -28,18 +29,19 @@ export interface PhotographOptions {
 export async function openPhotographs(options: PhotographOptions, classes: ClassTable): Promise<Dataset> {
   const path = resolve(options.images);
   const isFolder = isDirectory(path);
-  const tags = options.tags === null ? null : resolve(options.tags);
+  const tags = options.tags === null || options.tags === FOLDERS ? options.tags : resolve(options.tags);
   if (tags !== null && options.table !== null && isFolder) {
     const subset = classes.names.slice(1);
     return openDataset({ layout: "folder", root: path, list: options.ids, tags, classes: options.table, subset });
   }
   const { ids, files } = isFolder ? openFolder(path, options.ids) : onePicture(path);
-  const known: TagMap = tags === null ? new Map() : await readTags(tags, classes, ids);
+  const known = tags === null ? null : await readTags(tags, classes, { ids, files });
   return {
     name: basename(path),
     root: isFolder ? path : dirname(path),
     classes,
-    samples: ids.map((id) => ({ id, image: files.get(id)!, tags: known.get(id) ?? null })),
+    samples: ids.map((id) => ({ id, image: files.get(id)!, tags: known?.tags.get(id) ?? null })),
+    notes: known?.notes,
   };
 }
 
@@ -49,22 +51,19 @@ function onePicture(path: string): { ids: string[]; files: Map<string, string> }
   return { ids: [id], files: new Map([[id, path]]) };
 }
 
-async function readTags(source: string, classes: ClassTable, ids: string[]): Promise<TagMap> {
-  if (isDirectory(source)) {
-    const tags = tagsFromAnnotations(source, classes, ids);
-    if (tags.size === 0) throw expected(`annotations of the images, e.g. ${ids[0]}.xml,`, source, "none");
-    return tags;
-  }
-  if (extname(source) === ".npy") return tagsFromNpy(source, classes, ids);
-  const { tags, unmatched } = tagsFromCsv(source, classes, ids);
-  if (tags.size === 0 && unmatched.length > 0) {
-    throw expected(
-      `rows about the images, e.g. ${ids[0]},`,
-      source,
-      `${unmatched.length} others, e.g. ${unmatched[0]}`,
-    );
-  }
-  return tags;
+/** Tags of at least one of the photographs, and what is to be said of them. */
+async function readTags(
+  source: string,
+  classes: ClassTable,
+  pictures: Pictures,
+): Promise<{ tags: TagMap; notes: string[] }> {
+  const opened = openTags(source, pictures);
+  const { tags, notes } = await opened.read(classes);
+  const { ids } = pictures;
+  const without = ids.filter((id) => !tags.has(id)).length;
+  if (without === ids.length) throw expected(`tags of the photographs, e.g. of ${ids[0]},`, source, "none");
+  if (without > 0) notes.push(`${without} of ${ids.length} photographs get predicted tags: ${opened.unlabelled}`);
+  return { tags, notes };
 }
 
 function isDirectory(path: string): boolean {

@@ -2,10 +2,10 @@
 
 import fs from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { CsrmError, expected, show } from "../errors.ts";
+import { CsrmError, expected } from "../errors.ts";
 import { loadClasses, subsetClasses, tableOf } from "./classes.ts";
 import { openFolder } from "./folder.ts";
-import { type TagMap, tagNames, tagsFromAnnotations, tagsFromCsv, tagsFromNpy } from "./tags.ts";
+import { openTags, type TagSource } from "./tag-source.ts";
 import type { ClassTable, Dataset, Sample } from "./types.ts";
 import { type ImageList, openVoc } from "./voc.ts";
 
@@ -19,11 +19,12 @@ export interface DatasetOptions {
   /** A list's name in ImageSets/Segmentation (voc, coco, toy) or a .txt file; null: every picture (default). */
   list?: string | null;
   /**
-   * Where tags are: "annotations" (VOC's XML), "none" (every picture is unlabelled), a .csv or .npy file, or "auto" (default):
-   * tags.csv, else Annotations, else cls_labels.npy below root, else none.
+   * Where tags are: "annotations" (VOC's XML), "folders" (the first folder of a picture's path is its class), "none" (every
+   * picture is unlabelled), a file or folder as `openTags` reads them, or "auto" (default): tags.csv, else Annotations, else
+   * cls_labels.npy below root, else none.
    */
   tags?: string;
-  /** "voc", "coco", "toy" or a file of lines `id name`; null: all tags that occur in tags.csv. Default: by layout. */
+  /** "voc", "coco", "toy" or a file of lines `id name`; null: all tags that occur. Default: by layout. */
   classes?: string | null;
   /** Names of the classes to keep, the background aside; null: all (default). */
   subset?: readonly string[] | null;
@@ -41,18 +42,20 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const root = resolve(options.root);
   const images = layout === "folder" ? openFolder(root, list) : openVoc(root, list);
   if (images.missing.length > 0 && options.missing !== "keep") throw missingError(images, list);
-  const source = findTags(root, options.tags ?? "auto");
+  const place = findTags(root, options.tags ?? "auto");
+  const source = place === null ? null : openTags(place, images);
   const all = chooseClasses(options, source);
   const classes = options.subset ? subsetClasses(all, options.subset) : all;
   const notes: string[] = [];
   const twins = alike(all.names);
   if (twins) notes.push(`${twins.join(" and ")} are taken for different classes; if they are one, write it one way`);
-  const tags = await readTags(source, { classes: all, images, notes });
+  const { tags, notes: found } = source ? await source.read(all) : { tags: new Map<string, Uint8Array>(), notes: [] };
+  notes.push(...found);
   const samples = images.ids.map((id): Sample => ({ id, image: images.files.get(id)!, tags: tags.get(id) ?? null }));
   if (options.subset) narrow(samples, { all, classes, notes });
   const unlabelled = samples.filter((sample) => sample.tags === null).length;
   if (unlabelled > 0 && source !== null) {
-    notes.push(`${unlabelled} of ${samples.length} images are unlabelled: ${source} does not name them`);
+    notes.push(`${unlabelled} of ${samples.length} images are unlabelled: ${source.unlabelled}`);
   }
   const name = basename(root) + (list === null ? "" : `/${basename(list, ".txt")}`);
   return { name, root, classes, samples, notes };
@@ -83,55 +86,26 @@ function missingError({ ids, files, missing }: ImageList, list: string | null): 
   return new CsrmError(message, { code: "data" });
 }
 
-/** The file or folder with the tags; null when there is none and none was asked for. */
+/** What the tags are read from; null when there is nothing and nothing was asked for. */
 function findTags(root: string, tags: string): string | null {
   const places = ["tags.csv", "Annotations", "cls_labels.npy"].map((name) => join(root, name));
   if (tags === "none") return null;
   if (tags === "auto") return places.find((place) => fs.existsSync(place)) ?? null;
-  const source = tags === "annotations" ? places[1]! : tags;
-  if (!fs.existsSync(source)) throw new CsrmError(`no tags at ${source}: no such file or folder`, { code: "data" });
-  return source;
+  return tags === "annotations" ? places[1]! : tags;
 }
 
-function chooseClasses({ layout, classes }: DatasetOptions, tags: string | null): ClassTable {
+function chooseClasses({ layout, classes }: DatasetOptions, tags: TagSource | null): ClassTable {
   const byLayout = { voc: "voc", coco: "coco", toy: "toy", folder: null } as const;
   const source = classes === undefined ? byLayout[layout] : classes;
   if (source !== null) return loadClasses(source);
-  if (isCsv(tags)) return tableOf(tagNames(tags));
+  const names = tags?.names() ?? null;
+  if (names !== null) return tableOf(names);
   throw expected(
     "a class table",
-    "a data set without a tags.csv",
+    "a data set without named tags",
     "none",
-    "give its tags (--tags FILE, in a recipe data.tags) or its classes by a file of lines `id name` (--classes, data.classes)",
+    "give its tags (--tags, in a recipe data.tags) or its classes by a file of lines `id name` (--classes, data.classes)",
   );
-}
-
-/** Any file that is not a .npy: `readTags` reads it as a CSV, whatever its name ends in. */
-function isCsv(source: string | null): source is string {
-  return source !== null && !source.endsWith(".npy") && !fs.statSync(source).isDirectory();
-}
-
-async function readTags(
-  source: string | null,
-  options: { classes: ClassTable; images: ImageList; notes: string[] },
-): Promise<TagMap> {
-  const { classes, images, notes } = options;
-  if (source === null) return new Map();
-  if (fs.statSync(source).isDirectory()) return tagsFromAnnotations(source, classes, images.ids);
-  if (source.endsWith(".npy")) return tagsFromNpy(source, classes, images.ids);
-  // Compared with every image that exists, not with the list: one tags.csv serves all lists.
-  const ids = [...images.files.keys()];
-  const { tags, unmatched } = tagsFromCsv(source, classes, ids);
-  if (tags.size === 0 && unmatched.length > 0) {
-    const message =
-      `no row of ${source} names an image of the data set: it has ${show(unmatched[0])}, the data set ${show(ids[0])}; ` +
-      "write names as they are below the folder of images";
-    throw new CsrmError(message, { code: "data" });
-  }
-  if (unmatched.length > 0) {
-    notes.push(`${unmatched.length} rows of ${source} name images that are not there, the first: ${unmatched[0]}`);
-  }
-  return tags;
 }
 
 /** Reduces vectors over all classes to the chosen ones. */

@@ -1,92 +1,55 @@
-/** Image-level labels as multi-hot vectors, from a tags.csv, VOC's Annotations or a cls_labels.npy. */
+/** Image-level labels from a tags.csv, VOC's Annotations or a cls_labels.npy. */
 
 import fs from "node:fs";
 import { join } from "node:path";
-import { CsrmError, expected } from "../errors.ts";
+import { expected } from "../errors.ts";
 import { readFileBytes, readTextSync } from "../files.ts";
 import { parseCsv } from "../formats/csv.ts";
 import { readNpyObject } from "../formats/npy.ts";
 import { PickledArray } from "../formats/pickle-numpy.ts";
-import { tagIndex } from "./classes.ts";
-import { imageId } from "./image-files.ts";
+import { plainPath, type TagEntry, type TagMap } from "./tag-entries.ts";
 import type { ClassTable } from "./types.ts";
 import { objectNames } from "./voc-annotation.ts";
-
-/** Multi-hot vectors over all foreground classes by image id; an image that is not in it is unlabelled. */
-export type TagMap = Map<string, Uint8Array>;
-
-interface TagRow {
-  /** The first cell, with "/" between folders. */
-  image: string;
-  tags: string;
-  line: number;
-}
 
 /**
  * Reads a tags.csv: header `image,tags`; the image with or without extension; tags split at ";" if there is one, else at
  * white space, unless the whole cell is one class; an empty cell: none of the classes is present.
- * @param ids the images that exist; rows about others are returned as `unmatched`
- * @throws CsrmError (code "data") with the line of an unknown tag, a second row about an image or a malformed row
+ * @param classes tells which cells are one class whole, where it is known already
+ * @throws CsrmError (code "data" or "expected") with the line of a malformed row
  */
-export function tagsFromCsv(
-  path: string,
-  classes: ClassTable,
-  ids: Iterable<string>,
-): { tags: TagMap; unmatched: string[] } {
-  const known = new Set(ids);
-  const tags: TagMap = new Map();
-  const lines = new Map<string, number>();
-  const unmatched: string[] = [];
-  for (const { image, tags: cell, line } of tagRows(path)) {
+export function csvEntries(path: string, classes?: ClassTable): TagEntry[] {
+  const [header, ...rows] = parseCsv(readTextSync(path), path);
+  const titles = header?.cells.map((cell) => cell.trim().toLowerCase()).join(",");
+  if (titles !== "image,tags") {
+    const got = header?.cells.join(",") ?? "";
+    throw expected("the header image,tags", `${path}, line 1`, got, headerFix(got));
+  }
+  return rows.map(({ cells, line }) => {
     const where = `${path}, line ${line}`;
-    const vector = new Uint8Array(classes.ids.length - 1);
-    for (const name of splitTags(cell, where, classes)) vector[tagIndex(classes, name, where)] = 1;
-    const id = known.has(image) ? image : (imageId(image) ?? image);
-    const before = lines.get(id);
-    if (before !== undefined) {
-      const message = `${where}: line ${before} already tells of ${image}; put all its tags into one row`;
-      throw new CsrmError(message, { code: "data" });
+    const [image, tags] = cells;
+    if (tags === undefined) throw expected("`image,tags`", where, cells.join(","), "add a comma");
+    if (cells.length > 2) throw expected("`image,tags`", where, cells.join(","), "separate tags by ; or spaces");
+    if (tags.includes("\uFFFD") || image!.includes("\uFFFD")) {
+      throw expected("UTF-8 text", where, cells.join(","), "save the file as UTF-8");
     }
-    lines.set(id, line);
-    if (known.has(id)) tags.set(id, vector);
-    else unmatched.push(image);
-  }
-  return { tags, unmatched };
-}
-
-/** All tags that occur in a tags.csv, sorted: the classes of a folder that comes without a class table. */
-export function tagNames(path: string): string[] {
-  const names = new Set<string>();
-  for (const { tags, line } of tagRows(path)) {
-    for (const name of splitTags(tags, `${path}, line ${line}`)) names.add(name);
-  }
-  if (names.size === 0) throw expected("at least one tag", path, "none");
-  // Ids are a byte in label maps, and 255 means not annotated.
-  if (names.size > 254) {
-    throw expected(
-      "at most 254 different tags",
-      path,
-      names.size,
-      "name those to learn in a file of lines `id name` (--classes)",
-    );
-  }
-  return [...names].sort();
+    const names = splitTags(tags.trim(), where, classes);
+    return { image: plainPath(image!), names, file: path, place: `line ${line}` };
+  });
 }
 
 /**
- * Reads `<folder>/<id>.xml`, VOC's annotations; an image without such a file is unlabelled.
- * @throws CsrmError (code "data") naming the file and the unknown class
+ * Reads `<folder>/<id>.xml`, VOC's annotations, of the given images: the names of their objects only. An image without such
+ * a file has no entry.
+ * @throws CsrmError (code "data") naming a file that is no annotation
  */
-export function tagsFromAnnotations(folder: string, classes: ClassTable, ids: Iterable<string>): TagMap {
-  const tags: TagMap = new Map();
+export function vocEntries(folder: string, ids: Iterable<string>): TagEntry[] {
+  const entries: TagEntry[] = [];
   for (const id of ids) {
     const file = join(folder, `${id}.xml`);
     if (!fs.existsSync(file)) continue;
-    const vector = new Uint8Array(classes.ids.length - 1);
-    for (const name of objectNames(readTextSync(file), file)) vector[tagIndex(classes, name, file)] = 1;
-    tags.set(id, vector);
+    entries.push({ image: id, names: objectNames(readTextSync(file), file), file, place: "" });
   }
-  return tags;
+  return entries;
 }
 
 /**
@@ -103,26 +66,6 @@ export async function tagsFromNpy(path: string, classes: ClassTable, ids: Iterab
     if (key !== undefined) tags.set(id, multiHot(labels.get(key), classes.ids.length - 1, `${path}, entry ${key}`));
   }
   return tags;
-}
-
-function tagRows(path: string): TagRow[] {
-  const [header, ...rows] = parseCsv(readTextSync(path), path);
-  const titles = header?.cells.map((cell) => cell.trim().toLowerCase()).join(",");
-  if (titles !== "image,tags") {
-    const got = header?.cells.join(",") ?? "";
-    throw expected("the header image,tags", `${path}, line 1`, got, headerFix(got));
-  }
-  return rows.map(({ cells, line }) => {
-    const [image, tags] = cells;
-    if (tags === undefined) throw expected("`image,tags`", `${path}, line ${line}`, cells.join(","), "add a comma");
-    if (cells.length > 2) {
-      throw expected("`image,tags`", `${path}, line ${line}`, cells.join(","), "separate tags by ; or spaces");
-    }
-    if (tags.includes("\uFFFD") || image!.includes("\uFFFD")) {
-      throw expected("UTF-8 text", `${path}, line ${line}`, cells.join(","), "save the file as UTF-8");
-    }
-    return { image: image!.trim().replaceAll("\\", "/").replace(/^\.\//, ""), tags: tags.trim(), line };
-  });
 }
 
 /** What spreadsheets write instead of commas and UTF-8. */

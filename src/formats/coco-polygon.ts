@@ -1,7 +1,7 @@
 /** Polygons to pixels by the rule of COCO's reference tools (pycocotools), pixel for pixel. */
 
 import { expected } from "../errors.ts";
-import type { MaskSize, Runs } from "./coco-rle.ts";
+import type { MaskSize, Runs } from "./coco-runs.ts";
 
 /** The outline is drawn on a grid this many times finer than the pixels. */
 const SCALE = 5;

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { decodeImage } from "../data/image.ts";
-import { listImages } from "../data/image-files.ts";
+import { imagesOf, labelIds } from "../data/label-files.ts";
 import { CsrmError, expected, naming } from "../errors.ts";
 import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { decodeLabelPng, encodeIndexedPng } from "../formats/indexed-png.ts";
@@ -52,7 +52,7 @@ export async function refineCrf(options: RefineOptions): Promise<RefineSummary> 
   const ids = options.ids ?? labelIds(labels);
   const missing = ids.find((id) => !existsSync(labelFile(id)));
   if (missing !== undefined) throw new CsrmError(`no label map ${labelFile(missing)}`, { code: "data" });
-  const photographs = photographsOf(options.images, ids);
+  const photographs = imagesOf(options.images, ids);
   openStamped(dir, stamp(labels, params), { fresh, note: progress.note });
 
   const resumed = await workThrough({
@@ -81,25 +81,4 @@ function stamp(labels: string, params: CrfSettings): Settings {
   const { bilateral_sxy, bilateral_srgb, bilateral_compat } = params;
   const crf = { gt_prob, crf_scale, iterations, gaussian_sxy, gaussian_compat };
   return { ...crf, bilateral_sxy, bilateral_srgb, bilateral_compat, labels: stampOf(labels) };
-}
-
-/** @throws CsrmError when the folder cannot be read or holds no PNG */
-function labelIds(labels: string): string[] {
-  const ids = [...listImages(labels).byId].flatMap(([id, file]) => (file.endsWith(".png") ? [id] : []));
-  if (ids.length === 0) throw expected("label maps (<id>.png)", labels, "none");
-  return ids;
-}
-
-function photographsOf(images: RefineOptions["images"], ids: readonly string[]): ReadonlyMap<string, string> {
-  const files =
-    typeof images === "string"
-      ? listImages(images).byId
-      : new Map(images.samples.map((sample) => [sample.id, sample.image]));
-  const missing = ids.filter((id) => !files.has(id));
-  if (missing.length > 0) {
-    const where = typeof images === "string" ? images : "the data set";
-    const others = missing.length > 1 ? `; ${missing.length} of ${ids.length} label maps have none` : "";
-    throw new CsrmError(`no image for label map ${missing[0]} in ${where}${others}`, { code: "data" });
-  }
-  return files;
 }

@@ -121,7 +121,7 @@ describe("a folder of own pictures", () => {
       [1, 0, 1],
     ]);
     expect(data.notes).toEqual([
-      `1 rows of ${scratch.path("own/tags.csv")} name images that are not there, the first: lost.jpg`,
+      `1 entries of ${scratch.path("own/tags.csv")} name images that are not there, the first: lost.jpg`,
     ]);
   });
 
@@ -130,7 +130,7 @@ describe("a folder of own pictures", () => {
     expect((await folder({ classes })).classes.ids).toEqual([0, 5, 6, 9]);
     const fewer = scratch.write("fewer.txt", "5 cat\n6 dog\n");
     await expect(folder({ classes: fewer })).rejects.toThrow(/tags.csv, line 3: unknown tag "bird"/);
-    await expect(folder({ tags: "none" })).rejects.toThrow("expected a class table for a data set without a tags.csv");
+    await expect(folder({ tags: "none" })).rejects.toThrow("expected a class table for a data set without named tags");
   });
 
   it("says what an unusable folder holds", async () => {
@@ -148,7 +148,7 @@ describe("a folder of own pictures", () => {
     );
     const tags = scratch.write("wrong.csv", "image,tags\nimages/tom.jpg,cat\n");
     await expect(folder({ tags })).rejects.toThrow(
-      'names an image of the data set: it has "images/tom.jpg", the data set "tom"; write names as they are below',
+      'wrong.csv names none of the images: it has "images/tom.jpg", the data set "tom"; names begin below',
     );
   });
 

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { tableOf } from "../../src/data/classes.ts";
-import { tagNames, tagsFromAnnotations, tagsFromCsv, tagsFromNpy } from "../../src/data/tags.ts";
+import { matchEntries, namesIn } from "../../src/data/tag-entries.ts";
+import { csvEntries, tagsFromNpy, vocEntries } from "../../src/data/tags.ts";
 import { objectNames } from "../../src/data/voc-annotation.ts";
 import { writeNpy } from "../../src/formats/npy.ts";
 import { Scratch } from "./fixture.ts";
@@ -11,7 +12,9 @@ afterAll(() => scratch.remove());
 
 const classes = tableOf(["cat", "dog", "traffic light"]);
 const ids = ["a", "b", "sub/c", "d.v2", "e", "f"];
-const csv = (text: string) => tagsFromCsv(scratch.write("tags.csv", text), classes, ids);
+const csv = (text: string) => matchEntries(csvEntries(scratch.write("tags.csv", text), classes), classes, ids);
+const tagNames = (file: string) => namesIn(csvEntries(file), file);
+const annotations = (folder: string) => matchEntries(vocEntries(folder, ids), classes, ids).tags;
 const plain = (tags: Map<string, Uint8Array>) =>
   Object.fromEntries([...tags].map(([id, vector]) => [id, vector.join("")]));
 
@@ -89,7 +92,7 @@ describe("VOC annotations", () => {
   it("become vectors; an image without a file is unlabelled", () => {
     scratch.write("Annotations/a.xml", `<annotation><object><name>dog</name>${box(1, 1, 2, 2)}</object></annotation>`);
     scratch.write("Annotations/b.xml", "<annotation></annotation>");
-    expect(plain(tagsFromAnnotations(scratch.path("Annotations"), classes, ids))).toEqual({ a: "010", b: "000" });
+    expect(plain(annotations(scratch.path("Annotations")))).toEqual({ a: "010", b: "000" });
   });
 
   it("are refused with the file's name when they are damaged or name an unknown class", () => {
@@ -99,7 +102,7 @@ describe("VOC annotations", () => {
     expect(() => objectNames("<annotation><object>", "x.xml")).toThrow("cut off before </annotation>");
     expect(() => objectNames("<annotation><object></object></annotation>", "x.xml")).toThrow("an object has no name");
     scratch.write("Other/a.xml", "<annotation><object><name>dgo</name></object></annotation>");
-    expect(() => tagsFromAnnotations(scratch.path("Other"), classes, ids)).toThrow(/a.xml: unknown tag "dgo"; did you/);
+    expect(() => annotations(scratch.path("Other"))).toThrow(/a.xml: unknown tag "dgo"; did you/);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Polygons and runs against the masks that pycocotools makes of them (test/golden/make-coco-masks.py). */
 import { describe, expect, it } from "vitest";
 import { runsOfPolygon } from "../../src/formats/coco-polygon.ts";
-import { areaOfRuns, paintRuns, type Runs, runsOfCounts, unionOfRuns } from "../../src/formats/coco-rle.ts";
+import { areaOfRuns, paintRuns, type Runs, runsOfCounts, unionOfRuns } from "../../src/formats/coco-runs.ts";
 import { readGolden } from "../helpers/golden.ts";
 
 interface Case {
@@ -51,10 +51,10 @@ describe("runs", () => {
     [[13], "got 13"],
     [[5, -1, 8], "expected run lengths of at least 0 for x, got -1"],
     [[5, 0.5, 6.5], "got 0.5"],
-    ["\u007f", "x: the packed runs are broken at character 1"],
-    ["o", "x: the packed runs are broken at character 1"],
-    ["oooooooooooo0", "x: the packed runs are broken at character"],
-    ["O", "expected run lengths of at least 0 for x, got -1"],
+    ["\u007f", "cannot read x as a run-length encoded mask"],
+    ["o", "its text is cut off"],
+    ["oooooooooooo0", "a count is too large"],
+    ["O", "run 1 has the length -1"],
   ])("refuse the counts %j", (counts, message) => {
     expect(() => runsOfCounts(counts, { height: 3, width: 4 }, "x")).toThrow(message);
   });

@@ -65,7 +65,7 @@ export function register(program: Command): void {
         .default("folder"),
     )
     .option("--list <list>", "a list's name (voc, coco, toy) or a .txt file (default: every image)")
-    .option("--tags <where>", "annotations, none, a .csv or .npy file, or auto", "auto")
+    .option("--tags <where>", "annotations, folders, none, a file or folder of tags as for csrm run, or auto", "auto")
     .option("--classes <table>", "voc, coco, toy, or a file of lines `id name` (default: by layout)")
     .option("--masks <dir>", "folder of masks to check as well")
     .option("--quick", "read only the headers of images")

@@ -84,7 +84,7 @@ export function register(program: Command): void {
     .requiredOption("--out <dir>", "folder for the results")
     .option(
       "--tags <which>",
-      "which classes may be in a photograph: a tags.csv (photographs it does not name: predicted), predicted, or all",
+      "which classes may be in a photograph: its tags (a file or folder, or folders, as for csrm run; photographs they do not name: predicted), predicted, or all",
       "predicted",
     )
     .option(

@@ -1,6 +1,7 @@
 /** `csrm run`: the whole pipeline of a recipe, or of one's own photographs. */
 import path from "node:path";
 import type { Command } from "commander";
+import { FOLDERS } from "../../data/tag-source.ts";
 import { CsrmError } from "../../errors.ts";
 import { renderText } from "../../evaluation/table.ts";
 import { runPipeline, type Summary } from "../../pipeline/run.ts";
@@ -22,8 +23,10 @@ Examples:
   csrm run voc12-animals-mobilenetv2 --out runs/animals
   csrm run voc12-animals-mobilenetv2 --start runs/animals/pretrain/model.safetensors --set contrast.weight=0 --out runs/no-contrast
   csrm run --images photos --tags tags.csv --weights mobilenet_v2.safetensors --out runs/mine
+  csrm run --images photos --tags folders --weights mobilenet_v2.safetensors --out runs/mine
 
-tags.csv has a header "image,tags" and a line an image, its tags apart by ";" or spaces. Own images use the recipe "own" unless one
+tags.csv has a header "image,tags" and a line an image, its tags apart by ";" or spaces. JSON: {"a.jpg": ["cat", …]}. --tags folders:
+photos/cat/a.jpg shows a cat. Of annotations (labelme, CVAT, COCO, VOC) only the class names are read. Own images use the recipe "own" unless one
 is named. OUT/report.html shows the result.`;
 
 export function register(program: Command): void {
@@ -35,7 +38,10 @@ export function register(program: Command): void {
       )
       .argument("[recipe]", "a YAML file, or the name of a built-in recipe")
       .option("--images <dir>", "own images: their folder")
-      .option("--tags <file>", "own images: a CSV with their tags")
+      .option(
+        "--tags <where>",
+        "own images: their tags, as CSV, JSON, COCO, CVAT's XML, a folder of labelme's or VOC's annotations, or the word folders",
+      )
       .option("--weights <file>", "ImageNet weights of the backbone (safetensors)")
       .option(
         "--classes <file>",
@@ -48,7 +54,7 @@ export function register(program: Command): void {
       const recipe = name ?? (options.images ? "own" : undefined);
       if (recipe === undefined) {
         throw new CsrmError(
-          "expected a recipe or --images DIR --tags FILE, got neither; csrm run --help shows examples",
+          "expected a recipe or --images DIR --tags WHERE, got neither; csrm run --help shows examples",
           { code: "expected" },
         );
       }
@@ -66,7 +72,7 @@ export function register(program: Command): void {
 /** Own images as overrides of a recipe. */
 function ownData({ images, tags, weights, classes }: OwnDataOptions): string[] {
   if (images !== undefined && tags === undefined) {
-    throw new CsrmError("expected --tags FILE beside --images, got none; without tags there is nothing to learn from", {
+    throw new CsrmError("expected --tags beside --images, got none; without tags there is nothing to learn from", {
       code: "expected",
     });
   }
@@ -83,9 +89,11 @@ function ownData({ images, tags, weights, classes }: OwnDataOptions): string[] {
     "data.classes": classes,
     "model.weights": weights,
   };
-  return Object.entries(settings).flatMap(([key, value]) =>
-    value === undefined ? [] : [`${key}=${JSON.stringify(path.resolve(value))}`],
-  );
+  return Object.entries(settings).flatMap(([key, value]) => {
+    if (value === undefined) return [];
+    const isWord = key === "data.tags" && value === FOLDERS;
+    return [`${key}=${JSON.stringify(isWord ? value : path.resolve(value))}`];
+  });
 }
 
 function asText(summary: Summary, { report, out }: { report: string; out: string }): string {

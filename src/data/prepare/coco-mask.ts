@@ -5,7 +5,7 @@
 
 import { expected } from "../../errors.ts";
 import { runsOfPolygon } from "../../formats/coco-polygon.ts";
-import { areaOfRuns, type MaskSize, paintRuns, type Runs, runsOfCounts, unionOfRuns } from "../../formats/coco-rle.ts";
+import { areaOfRuns, type MaskSize, paintRuns, type Runs, runsOfCounts, unionOfRuns } from "../../formats/coco-runs.ts";
 import type { LabelMap } from "../../formats/indexed-png.ts";
 import type { CocoAnnotation } from "./coco-annotations.ts";
 

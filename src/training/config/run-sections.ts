@@ -41,15 +41,15 @@ export const data = section("images, tags and lists", {
       .default(["train", "val"])
       .describe("lists with masks that results are measured on; the threshold is chosen on the first"),
   }),
-  tags: pathOr(["auto", "annotations", "none"])
+  tags: pathOr(["auto", "annotations", "folders", "none"])
     .default("auto")
     .describe(
-      "image-level labels: annotations (VOC's XML), a .csv or .npy file, none, or auto: what is found under root",
+      "image-level labels: annotations (VOC's XML), folders (each named after its class), a file (CSV, JSON, COCO, CVAT's XML, .npy) or a folder (labelme, VOC), none, or auto: what is found under root",
     ),
   classes: pathOr(["auto", "voc", "coco", "toy"])
     .default("auto")
     .describe(
-      "class table: voc, coco, toy, a file of lines `id name`, or auto: by layout, for a folder all names in its tags.csv",
+      "class table: voc, coco, toy, a file of lines `id name`, or auto: by layout, for a folder all names in its tags",
     ),
   subset: z
     .array(z.string().min(1))

@@ -80,7 +80,7 @@ describe("csrm predict", () => {
     const { code, stderr } = await csrm(...args, "--tags", join(root, "xml"));
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/annotations of the images, e\.g\. a\.xml, for .*xml, got "none"/),
+      expect.stringMatching(/annotations of the images \(a\.xml of VOC, a\.json of labelme\) for .*xml, got "none"/),
     ]);
   });
 
@@ -102,6 +102,25 @@ describe("csrm predict", () => {
     const other = join(root, "other");
     await csrm(...args, "--ids", join(root, "ids.txt"), "--out", other);
     expect(existsSync(join(other, "pseudo/a.png"))).toBe(false);
+  });
+
+  it("takes tags in other forms, and says for how many photographs they are predicted", async () => {
+    const { root, images, out, args } = await scene();
+    const tags = join(root, "tags.json");
+    writeFileSync(tags, JSON.stringify({ "trip/b.png": [] }));
+    const { code, stderr } = await csrm(...args, "--tags", tags);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringContaining(`1 of 2 photographs get predicted tags: ${tags} does not name them`),
+    ]);
+    expect(await idsIn(join(out, "pseudo/trip/b.png"))).toEqual([0]);
+    const unknown = await csrm(...args, "--tags", "folders", "--out", join(root, "other"));
+    expect(unknown.stderr).toContain(`${images}, its folders: unknown tag "trip"`);
+    await writePicture(join(images, "dog/c.png"), picture(30, 30, 5));
+    rmSync(join(images, "trip"), { recursive: true });
+    const sorted = await csrm(...args, "--tags", "folders", "--out", join(root, "sorted"), "--source", "cam");
+    expect(sorted.stderr).toContain("1 of 2 photographs get predicted tags: they lie in no folder of a class");
+    expect((await idsIn(join(root, "sorted/pseudo/dog/c.png"))).every((id) => id === 0 || id === 12)).toBe(true);
   });
 
   it("takes tags of a larger class table, of which the network knows some", async () => {

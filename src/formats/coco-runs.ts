@@ -1,6 +1,7 @@
-/** COCO's run-length masks: runs down the columns, first of zeros, as numbers or packed into text. */
+/** Sets of pixels as COCO's masks have them, runs down the columns: read, united, measured, painted. */
 
-import { CsrmError, expected } from "../errors.ts";
+import { expected } from "../errors.ts";
+import { rleFromString } from "./rle.ts";
 
 export interface MaskSize {
   height: number;
@@ -19,7 +20,7 @@ export type Runs = readonly number[];
  * @throws CsrmError (code "data") when runs are negative or do not fill the mask exactly
  */
 export function runsOfCounts(counts: readonly number[] | string, { height, width }: MaskSize, name: string): Runs {
-  const lengths = typeof counts === "string" ? unpackCounts(counts, name) : counts;
+  const lengths = typeof counts === "string" ? rleFromString(counts, name) : counts;
   const runs: number[] = [];
   let at = 0;
   for (const [i, length] of lengths.entries()) {
@@ -34,31 +35,6 @@ export function runsOfCounts(counts: readonly number[] | string, { height, width
   }
   if (at !== height * width) throw expected(`runs that fill ${width} × ${height} pixels`, name, at);
   return runs;
-}
-
-/**
- * Numbers as pycocotools packs them: five bits a character from the lowest, bit 6 set when more follow, the last one's bit
- * 5 the sign; from the fourth number on the difference to the one two before.
- */
-function unpackCounts(text: string, name: string): number[] {
-  const counts: number[] = [];
-  for (let at = 0; at < text.length; ) {
-    let value = 0;
-    let scale = 1;
-    for (let more = true; more; scale *= 32) {
-      const bits = text.charCodeAt(at++) - 48;
-      if (!(bits >= 0 && bits < 64) || scale > 2 ** 40) {
-        throw new CsrmError(`${name}: the packed runs are broken at character ${Math.min(at, text.length)}`, {
-          code: "data",
-        });
-      }
-      more = (bits & 0x20) !== 0;
-      value += (bits & 0x1f) * scale;
-      if (!more && bits & 0x10) value -= scale * 32;
-    }
-    counts.push(counts.length > 2 ? value + counts.at(-2)! : value);
-  }
-  return counts;
 }
 
 /** Every pixel that is in one of the sets. */

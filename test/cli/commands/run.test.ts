@@ -1,0 +1,19 @@
+/** csrm run on own photographs, as far as the settings go: training is tested elsewhere. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { csrm } from "../../helpers/cli.ts";
+import { picture, temporaryFolder, writePicture } from "../../inference/tiny.ts";
+
+it.each(["folders", "tags.json"])("keeps a word for tags and makes a path whole: %s", async (tags) => {
+  const root = temporaryFolder();
+  await writePicture(join(root, "photos/cat/a.png"), picture(40, 40));
+  const out = join(root, "run");
+  const weights = join(root, "gone.safetensors");
+  const own = ["--images", join(root, "photos"), "--tags", tags, "--weights", weights];
+  const { code, stderr } = await csrm("run", ...own, "--out", out);
+  expect(code).toBe(1);
+  expect(stderr).toContain(tags === "folders" ? "gone.safetensors" : "no tags at");
+  const wanted = tags === "folders" ? tags : join(process.cwd(), tags);
+  expect(readFileSync(join(out, "config.yaml"), "utf8")).toContain(`tags: ${wanted}\n`);
+});
