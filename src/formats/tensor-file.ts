@@ -38,6 +38,10 @@ export function readTensorFile(source: ByteSource, { section }: ReadOptions = {}
   const { name } = source;
   const head = source.read(0, Math.min(source.size, 512));
   const plain = { name, metadata: {}, section: "", others: new Map<string, string>() };
+  // First, as the length before the header may begin with any bytes, also those of the other formats.
+  if (head[SAFETENSORS_PREFIX] === "{".charCodeAt(0)) {
+    return { ...plain, format: "safetensors", ...safetensorsTensors(source) };
+  }
   if (startsWith(head, "PK")) {
     const members = openZip(source);
     if (torchPickleIn(members) !== undefined) {
@@ -49,9 +53,7 @@ export function readTensorFile(source: ByteSource, { section }: ReadOptions = {}
   if (head[0] === 0x80 && head[1]! <= 5) {
     return { ...plain, format: "torch-legacy", ...stateDictIn(readTorchLegacy(source), name, section) };
   }
-  const foreign = foreignKind(head);
-  if (foreign !== undefined) throw new CsrmError(`cannot read ${name}: ${foreign}`, { code: "data" });
-  return { ...plain, format: "safetensors", ...safetensorsTensors(source) };
+  throw new CsrmError(`cannot read ${name}: ${foreignKind(head)}`, { code: "data" });
 }
 
 /** Dtypes of safetensors and of here; those missing cannot be held by every supported libtorch. */
@@ -118,7 +120,7 @@ function npzTensors(source: ByteSource, members: ReadonlyMap<string, ZipMember>)
 }
 
 /** What people take for weights, and what to do about it. */
-function foreignKind(head: Uint8Array): string | undefined {
+function foreignKind(head: Uint8Array): string {
   if (head.length === 0) return "it is empty";
   const text = Buffer.from(head).toString("latin1");
   if (/^\s*<(!doctype|html|\?xml)/i.test(text)) return "it is a web page; download the file itself";
@@ -128,8 +130,7 @@ function foreignKind(head: Uint8Array): string | undefined {
   if (text.slice(257, 262) === "ustar") {
     return "it is a tar archive, as PyTorch before 0.1.10 wrote; save it again with a newer PyTorch";
   }
-  if (head[8] !== 0x7b) return "it is none of safetensors, PyTorch (.pth, .pt) and npz";
-  return undefined;
+  return "it is none of safetensors, PyTorch (.pth, .pt) and npz, or its beginning is damaged";
 }
 
 function startsWith(head: Uint8Array, text: string): boolean {

@@ -209,6 +209,15 @@ describe("other files", () => {
     expect(() => read(Buffer.from(bytes))).toThrow(message);
   });
 
+  it("of safetensors are told apart, though their first bytes are a length that may look like a pickle or a zip", () => {
+    for (const length of [0x80, 0x280, 0x4b50]) {
+      const json = "{}".padEnd(length);
+      const prefix = Buffer.alloc(8);
+      prefix.writeBigUInt64LE(BigInt(length));
+      expect(read(Buffer.concat([prefix, Buffer.from(json)])).format).toBe("safetensors");
+    }
+  });
+
   it("of NumPy are opened the same way", () => {
     const { format, tensors } = read(golden("cams-deflated.npz"));
     expect(format).toBe("npz");

@@ -36,7 +36,7 @@ export function register(program: Command): void {
       .argument("[recipe]", "a YAML file, or the name of a built-in recipe")
       .option("--images <dir>", "own images: their folder")
       .option("--tags <file>", "own images: a CSV with their tags")
-      .option("--weights <file>", "ImageNet weights of the backbone (safetensors)")
+      .option("--weights <file>", "ImageNet weights of the backbone (.safetensors, .pth, .npz)")
       .option(
         "--classes <file>",
         "own images: lines `id name` with 0 for the background (default: all tags that occur)",
@@ -73,7 +73,7 @@ function ownData({ images, tags, weights, classes }: OwnDataOptions): string[] {
   if (images !== undefined && weights === undefined) {
     throw new CsrmError(
       "expected --weights FILE beside --images, got none: a few hundred photographs do not teach a backbone from nothing. Any torchvision " +
-        "MobileNetV2 trained on ImageNet serves, as safetensors with torchvision's names",
+        "MobileNetV2 trained on ImageNet serves, as .pth or .safetensors",
       { code: "expected" },
     );
   }
