@@ -65,8 +65,13 @@ export function loadStartClassifier(model: Module, path: string): void {
  */
 export function readWeightsInfo(path: string): WeightsInfo {
   using file = openTensorFile(path);
-  const { architecture, padding, source, license, input_mean: mean, input_std: std } = file.metadata;
-  const network = parseModelInfo(file.metadata, path);
+  return weightsInfoOf(file.metadata, path);
+}
+
+/** The same from metadata that have been read already. */
+export function weightsInfoOf(metadata: Record<string, string>, path: string): WeightsInfo {
+  const { architecture, padding, source, license, input_mean: mean, input_std: std } = metadata;
+  const network = parseModelInfo(metadata, path);
   if (network) {
     const { backbone, padding, mean, std } = network;
     return { architecture: backbone, normalisation: { mean, std }, padding, source, license };
