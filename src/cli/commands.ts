@@ -51,7 +51,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "weights",
-    summary: "look into weight files of any program, convert them",
+    summary: "look into weight files of any program, convert them, fetch published ones",
     load: () => import("./commands/weights.ts"),
   },
   {

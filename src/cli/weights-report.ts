@@ -91,10 +91,12 @@ export function weightsText(report: WeightsReport, keys: boolean): string {
     ],
     ["parameters", report.parameters.toLocaleString("en-GB")],
     ["serves as", report.starts.map((purpose) => STARTS[purpose]).join("; ") || "nothing that csrm starts from"],
-    ...Object.entries(metadata).filter(([key]) => key !== "csrm_model"),
+    ...Object.entries(metadata)
+      .filter(([key]) => key !== "csrm_model")
+      .map(([key, text]): [string, string] => [`says: ${key}`, text]),
     ...Object.entries(others).map(([key, text]): [string, string] => [`beside: ${key}`, text]),
   ];
-  const lines = rows.map(([name, text]) => `${name.padEnd(12)} ${text}`);
+  const lines = rows.map(([name, text]) => `${name.padEnd(18)} ${text}`);
   if (unknown.length > 0 && !keys) lines.push("", `${unknown.length} names that no layout knows:`);
   else if (shown.length > 0) lines.push("");
   for (const { name, place, known, dtype, shape } of shown) {

@@ -1,4 +1,4 @@
-/** `csrm weights inspect|convert`: what files of weights hold, and into which form csrm or PyTorch want them. */
+/** `csrm weights inspect|convert|fetch`: what files of weights hold, and into which form csrm or PyTorch want them. */
 import { extname, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { loadClasses, subsetClasses } from "../../data/classes.ts";
@@ -11,6 +11,7 @@ import { encodeTorchFile } from "../../formats/torch-writer.ts";
 import type { OutputStride } from "../../models/backbone.ts";
 import { convertWeights } from "../../models/convert-weights.ts";
 import { type Purpose, purposes } from "../../models/fit-weights.ts";
+import { registerFetch } from "../fetch-weights.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { weightsReport, weightsText } from "../weights-report.ts";
 
@@ -46,7 +47,7 @@ Without --for, names stay as they are. With it, every name must fit the network;
 const SECTION = ["--section <name>", "part of a PyTorch checkpoint, e.g. state_dict (default: its network)"] as const;
 
 export function register(program: Command): void {
-  const weights = program.command("weights").description("Looks into files of weights and converts them.");
+  const weights = program.command("weights").description("Looks into files of weights, converts and fetches them.");
   weights
     .command("inspect")
     .description(
@@ -64,6 +65,7 @@ export function register(program: Command): void {
       else print(weightsText(report, keys));
     });
   registerConvert(weights);
+  registerFetch(weights);
 }
 
 function registerConvert(weights: Command): void {

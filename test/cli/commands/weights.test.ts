@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { WeightsReport } from "../../../src/cli/weights-report.ts";
 import { openTensorFile } from "../../../src/formats/tensor-file.ts";
 import { encodeTorchFile } from "../../../src/formats/torch-writer.ts";
@@ -10,6 +10,7 @@ import { CSRM } from "../../../src/models/csrm.ts";
 import { openModel, saveModel } from "../../../src/models/model-file.ts";
 import { createBackbone } from "../../../src/models/registry.ts";
 import { csrm } from "../../helpers/cli.ts";
+import { serveFile } from "../../helpers/file-server.ts";
 import { fillModule } from "../../helpers/fill.ts";
 import { puzzleNames, storedFrom } from "../../helpers/stored.ts";
 import { hasTorch, runPython } from "../../helpers/torch-python.ts";
@@ -67,8 +68,8 @@ describe("csrm weights inspect", () => {
 
   it("says so in words, with every name where asked", async () => {
     const short = await csrm("weights", "inspect", authors);
-    expect(short.stdout).toContain("layout       a CSRM network\n");
-    expect(short.stdout).toContain("serves as    model.weights of a recipe; --start of csrm train; csrm predict");
+    expect(short.stdout).toContain("layout             a CSRM network\n");
+    expect(short.stdout).toContain("serves as          model.weights of a recipe; --start of csrm train; csrm predict");
     expect(short.stdout).not.toContain("aspp");
     const long = await csrm("weights", "inspect", authors, "--keys");
     expect(long.stdout).toMatch(/module\.aspp\.bn1\.bias +float32 \[8\] +→ aspp\.bn1\.bias/);
@@ -78,9 +79,9 @@ describe("csrm weights inspect", () => {
     const checkpoint = new URL("../../golden/torch-checkpoint.pth", import.meta.url).pathname;
     const { stdout } = await csrm("weights", "inspect", checkpoint);
     expect(stdout).toContain("section state_dict");
-    expect(stdout).toContain("serves as    nothing that csrm starts from");
+    expect(stdout).toContain("serves as          nothing that csrm starts from");
     expect(stdout).toContain("7 names that no layout knows:\n  0.weight ");
-    expect(stdout).toContain("beside: epoch 3");
+    expect(stdout).toContain("beside: epoch      3");
   });
 
   it("names a file that is missing or no file of weights", async () => {
@@ -187,5 +188,41 @@ describe("csrm weights convert", () => {
   it.skipIf(!hasTorch)("writes what PyTorch loads with weights_only (needs Python with PyTorch)", () => {
     const script = "import sys, torch; print(len(torch.load(sys.argv[1], weights_only=True)))";
     expect(Number(runPython(script, authors))).toBe(network.stateDict().size);
+  });
+});
+
+describe("csrm weights fetch", () => {
+  it("lists what there is, with licences", async () => {
+    const { weights } = await json<{ weights: { name: string; licence: string }[] }>("fetch");
+    expect(weights).toContainEqual(expect.objectContaining({ name: "resnest269", licence: "Apache-2.0" }));
+    expect((await csrm("weights", "fetch")).stdout).toMatch(/mobilenet_v2 +BSD-3-Clause +backbone trained on ImageNet/);
+  });
+
+  it("says offline what to put where, and refuses unknown names", async () => {
+    vi.stubEnv("CSRM_CACHE", folder);
+    onTestFinished(() => vi.unstubAllEnvs());
+    const { code, stderr } = await csrm("weights", "fetch", "resnest101", "--offline");
+    const file = inFolder("weights/resnest101-22405ba7.pth");
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(`download https://github.com/.*22405ba7.pth .*put it at ${file}`),
+    ]);
+    expect((await csrm("weights", "fetch", "resnest100")).stderr).toContain('did you mean "resnest101"');
+  });
+
+  it("leaves nothing where a mirror has another file", async () => {
+    vi.stubEnv("CSRM_CACHE", folder);
+    const server = await serveFile(new Uint8Array(3_000_000));
+    onTestFinished(async () => {
+      vi.unstubAllEnvs();
+      await server.close();
+    });
+    const { code, stderr } = await csrm("weights", "fetch", "resnet18", "--mirror", new URL(server.url).origin);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining("where f37072fd was expected; it was deleted; download https"),
+    ]);
+    expect(stderr).toContain("resnet18  2/2");
+    expect(readdirSync(inFolder("weights"))).toEqual([]);
   });
 });
