@@ -200,7 +200,7 @@ describe("csrm weights fetch", () => {
 
   it("says offline what to put where, and refuses unknown names", async () => {
     vi.stubEnv("CSRM_CACHE", folder);
-    onTestFinished(() => vi.unstubAllEnvs());
+    onTestFinished(() => void vi.unstubAllEnvs());
     const { code, stderr } = await csrm("weights", "fetch", "resnest101", "--offline");
     const file = inFolder("weights/resnest101-22405ba7.pth");
     expect([code, stderr]).toEqual([
