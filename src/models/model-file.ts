@@ -107,9 +107,18 @@ function requireInfo(metadata: Record<string, string>, path: string): ModelInfo 
 export function parseModelInfo(metadata: Record<string, string>, path: string): ModelInfo | null {
   const text = metadata[METADATA_KEY];
   if (text === undefined) return null;
+  let info: unknown;
   try {
-    return JSON.parse(text) as ModelInfo;
+    info = JSON.parse(text);
   } catch (error) {
     throw new CsrmError(`${path}: the description in its metadata is not JSON`, { code: "weights", cause: error });
   }
+  if (isModelInfo(info)) return info;
+  throw new CsrmError(`${path}: the description in its metadata is not one of a network`, { code: "weights" });
+}
+
+function isModelInfo(value: unknown): value is ModelInfo {
+  const { kind, backbone, classes, mean, std } = (value ?? {}) as Partial<ModelInfo>;
+  const lists = [classes?.ids, classes?.names, mean, std];
+  return (kind === "classifier" || kind === "csrm") && typeof backbone === "string" && lists.every(Array.isArray);
 }

@@ -134,7 +134,13 @@ describe("readWeightsInfo", () => {
       padding: "tf_same",
     });
     expect(info({})).toEqual({});
-    const network = { backbone: "resnet18", mean: [0.1, 0.2, 0.3], std: [1, 1, 1], padding: "symmetric" };
+    const input = { mean: [0.1, 0.2, 0.3], std: [1, 1, 1], padding: "symmetric" };
+    const network = {
+      kind: "classifier",
+      backbone: "resnet18",
+      classes: { ids: [0], names: ["background"] },
+      ...input,
+    };
     expect(info({ csrm_model: JSON.stringify(network) })).toEqual({
       architecture: "resnet18",
       normalisation: { mean: [0.1, 0.2, 0.3], std: [1, 1, 1] },
@@ -145,6 +151,12 @@ describe("readWeightsInfo", () => {
   it("refuses what it cannot understand", () => {
     expect(() => info({ padding: "valid" })).toThrow(/"symmetric" or "tf_same"/);
     expect(() => info({ input_mean: "0,0,0" })).toThrow(/both or none/);
+    for (const csrm_model of ["7", "null", '{"kind":"classifier"}']) {
+      expect(() => info({ csrm_model })).toThrow(
+        "info.safetensors: the description in its metadata is not one of a network",
+      );
+    }
+    expect(() => info({ csrm_model: "{" })).toThrow("is not JSON");
     expect(() => info({ input_mean: "0,0,", input_std: "1,1,1" })).toThrow(/three numbers/);
   });
 });
