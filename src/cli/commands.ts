@@ -55,6 +55,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/data.ts"),
   },
   {
+    name: "weights",
+    summary: "look into weight files of any program, convert them, fetch published ones",
+    load: () => import("./commands/weights.ts"),
+  },
+  {
     name: "doctor",
     summary: "what is installed, what is wrong and how to mend it",
     load: () => import("./commands/doctor.ts"),

@@ -157,7 +157,7 @@ function viewAs(dtype: NumpyDtype, buffer: ArrayBuffer): NumpyData {
 }
 
 /** The number that the 16 bits of an IEEE half stand for. */
-function halfToNumber(bits: number): number {
+export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;
@@ -165,6 +165,7 @@ function halfToNumber(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-function swapBytes(bytes: Uint8Array, itemBytes: number): void {
+/** Reverses the bytes of every element, in place. */
+export function swapBytes(bytes: Uint8Array, itemBytes: number): void {
   for (let start = 0; start < bytes.length; start += itemBytes) bytes.subarray(start, start + itemBytes).reverse();
 }

@@ -2,6 +2,8 @@
 
 import { CsrmError } from "../errors.ts";
 
+const MAX_LONG = 2048;
+
 export class PickleCursor {
   readonly name: string;
   readonly #bytes: Uint8Array;
@@ -13,6 +15,11 @@ export class PickleCursor {
     this.name = name;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** How many bytes have been read. */
+  get position(): number {
+    return this.#at;
   }
 
   fail(why: string): CsrmError {
@@ -75,6 +82,8 @@ export class PickleCursor {
 
   /** A little-endian two's-complement integer of any length. */
   long(length: number): number | bigint {
+    // Building one takes the square of its length, and no weight or label needs thousands of digits.
+    if (length > MAX_LONG) throw this.fail(`a whole number of ${length} bytes is too long`);
     const bytes = this.take(length);
     let value = 0n;
     for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);

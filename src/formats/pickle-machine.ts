@@ -21,6 +21,8 @@ export interface UnpickleOptions {
   globals: Readonly<Record<string, PickleGlobal>>;
   /** What to put in place of persistent ids, as checkpoint archives use them for storages; absent: an error. */
   persistentLoad?(id: unknown): unknown;
+  /** What to do about an object that is not allowed, when that is known; ends the message. */
+  advice?(path: string): string | undefined;
 }
 
 const MARK = Symbol("mark");
@@ -82,7 +84,10 @@ export class PickleMachine {
   pushGlobal(path: string): void {
     const { globals } = this.options;
     if (!Object.hasOwn(globals, path)) {
-      throw this.input.fail(`it asks for the Python object "${path}", which is not plain data and is not loaded`);
+      const advice = this.options.advice?.(path);
+      throw this.input.fail(
+        `it asks for the Python object "${path}", which is not plain data and is not loaded${advice ? `; ${advice}` : ""}`,
+      );
     }
     this.push(new GlobalRef(path, globals[path]!));
   }
@@ -127,7 +132,11 @@ export class PickleMachine {
 
   persistent(id: unknown): void {
     if (!this.options.persistentLoad) throw this.input.fail("it refers to data outside of it");
-    this.push(this.options.persistentLoad(id));
+    try {
+      this.push(this.options.persistentLoad(id));
+    } catch (error) {
+      throw this.input.fail(messageOf(error));
+    }
   }
 
   text(value: unknown): string {
@@ -136,8 +145,8 @@ export class PickleMachine {
   }
 }
 
-/** An allowed object as a value on the stack. */
-class GlobalRef {
+/** An allowed object as a value. */
+export class GlobalRef {
   readonly path: string;
   readonly global: PickleGlobal;
   constructor(path: string, global: PickleGlobal) {

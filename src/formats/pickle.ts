@@ -12,10 +12,15 @@ import { PickleMachine, type UnpickleOptions } from "./pickle-machine.ts";
  * @throws CsrmError (code "data") naming the file on damage, a forbidden object or an unsupported instruction
  */
 export function unpickle(bytes: Uint8Array, options: UnpickleOptions): unknown {
+  return unpickleFirst(bytes, options).value;
+}
+
+/** The same where more may follow: the value, and where the pickle ends. */
+export function unpickleFirst(bytes: Uint8Array, options: UnpickleOptions): { value: unknown; end: number } {
   const machine = new PickleMachine(new PickleCursor(bytes, options.name), options);
   for (;;) {
     const code = machine.input.uint8();
-    if (code === STOP) return machine.pop();
+    if (code === STOP) return { value: machine.pop(), end: machine.input.position };
     const instruction = INSTRUCTIONS.get(code);
     if (!instruction) throw machine.input.fail(`instruction 0x${code.toString(16)} is not allowed or not known`);
     instruction(machine);

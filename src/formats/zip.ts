@@ -1,6 +1,7 @@
-/** A small zip archive codec over bytes in memory: stored and deflated members, zip64 sizes, every checksum verified. */
+/** A small zip archive codec: stored and deflated members, zip64 sizes, every checksum verified. */
 
 import { crc32, deflateRawSync, inflateRawSync } from "node:zlib";
+import { type ByteSource, memoryBytes } from "../byte-source.ts";
 import { CsrmError, messageOf } from "../errors.ts";
 
 /** One member of an archive; its bytes are unpacked and checked only when asked for. */
@@ -25,20 +26,26 @@ const UTF8_FLAG = 0x0800;
  * @throws CsrmError (code "data") on truncated, inconsistent, encrypted or unsupported archives
  */
 export function readZip(bytes: Uint8Array, file: string): Map<string, ZipMember> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return openZip(memoryBytes(bytes, file));
+}
+
+/** The same for a file that is not in memory: only the directory is read here, a member when asked for. */
+export function openZip(source: ByteSource): Map<string, ZipMember> {
+  const file = source.name;
   try {
-    const { offset, count } = findDirectory(view, file);
+    const { directory, count } = findDirectory(source);
+    const view = viewOf(directory);
     const members = new Map<string, ZipMember>();
-    let at = offset;
+    let at = 0;
     for (let i = 0; i < count; i++) {
       if (view.getUint32(at, true) !== CENTRAL) throw damaged(file, "its directory is broken");
       const nameLength = view.getUint16(at + 28, true);
       const extraLength = view.getUint16(at + 30, true);
-      const name = Buffer.from(bytes.subarray(at + 46, at + 46 + nameLength)).toString("utf8");
+      const name = Buffer.from(directory.subarray(at + 46, at + 46 + nameLength)).toString("utf8");
       if (members.has(name)) throw damaged(file, `it holds "${name}" twice`);
       const record = readRecord(view, { at, extraAt: at + 46 + nameLength, extraLength });
       if (!name.endsWith("/")) {
-        members.set(name, { name, size: record.size, read: () => readMember(bytes, record, `${file}: ${name}`) });
+        members.set(name, { name, size: record.size, read: () => readMember(source, record, `${file}: ${name}`) });
       }
       at += 46 + nameLength + extraLength + view.getUint16(at + 32, true);
     }
@@ -54,6 +61,11 @@ export function readZip(bytes: Uint8Array, file: string): Map<string, ZipMember>
  * @param level 0 stores; 1..9 deflates
  */
 export function writeZip(members: readonly { name: string; data: Uint8Array }[], level = 0): Uint8Array {
+  return Buffer.concat(zipPieces(members, level));
+}
+
+/** The same in pieces, one after the other: spares joining large members. */
+export function zipPieces(members: readonly { name: string; data: Uint8Array }[], level = 0): Uint8Array[] {
   const parts: Uint8Array[] = [];
   const directory: Uint8Array[] = [];
   let offset = 0;
@@ -88,7 +100,7 @@ export function writeZip(members: readonly { name: string; data: Uint8Array }[],
   view.setUint16(10, members.length, true);
   view.setUint32(12, directorySize, true);
   view.setUint32(16, offset, true);
-  return Buffer.concat([...parts, ...directory, end]);
+  return [...parts, ...directory, end];
 }
 
 interface ZipRecord {
@@ -100,19 +112,26 @@ interface ZipRecord {
   offset: number;
 }
 
-function findDirectory(view: DataView, file: string): { offset: number; count: number } {
-  // The end record is followed only by a comment of at most 65,535 bytes.
+function findDirectory(source: ByteSource): { directory: Uint8Array; count: number } {
+  const file = source.name;
+  // The end record is followed only by a comment of at most 65,535 bytes, and preceded by the locator of a zip64 record.
+  const tailAt = Math.max(0, source.size - 22 - 0xffff - 20);
+  const view = viewOf(source.read(tailAt, source.size));
   let end = view.byteLength - 22;
-  const lowest = Math.max(0, end - 0xffff);
-  while (end >= lowest && view.getUint32(end, true) !== END) end--;
-  if (end < lowest) throw damaged(file, "it has no zip directory; it is cut off or not a zip archive");
-  const count = view.getUint16(end + 10, true);
-  const offset = view.getUint32(end + 16, true);
-  if (count !== 0xffff && offset !== MAX32) return { offset, count };
-  if (end < 20 || view.getUint32(end - 20, true) !== LOCATOR64) return { offset, count };
-  const end64 = Number(view.getBigUint64(end - 12, true));
-  if (view.getUint32(end64, true) !== END64) throw damaged(file, "its zip64 directory is broken");
-  return { count: Number(view.getBigUint64(end64 + 32, true)), offset: Number(view.getBigUint64(end64 + 48, true)) };
+  while (end >= 0 && view.getUint32(end, true) !== END) end--;
+  if (end < 0) throw damaged(file, "it has no zip directory; it is cut off or not a zip archive");
+  let count = view.getUint16(end + 10, true);
+  let offset = view.getUint32(end + 16, true);
+  const wide = count === 0xffff || offset === MAX32;
+  if (wide && end >= 20 && view.getUint32(end - 20, true) === LOCATOR64) {
+    const end64 = Number(view.getBigUint64(end - 12, true));
+    const record = viewOf(source.read(end64, end64 + 56));
+    if (record.getUint32(0, true) !== END64) throw damaged(file, "its zip64 directory is broken");
+    count = Number(record.getBigUint64(32, true));
+    offset = Number(record.getBigUint64(48, true));
+  }
+  if (offset > tailAt + end) throw damaged(file, "its directory is broken");
+  return { directory: source.read(offset, tailAt + end), count };
 }
 
 function readRecord(view: DataView, where: { at: number; extraAt: number; extraLength: number }): ZipRecord {
@@ -138,15 +157,15 @@ function readRecord(view: DataView, where: { at: number; extraAt: number; extraL
   return record;
 }
 
-function readMember(bytes: Uint8Array, record: ZipRecord, name: string): Uint8Array {
+function readMember(source: ByteSource, record: ZipRecord, name: string): Uint8Array {
   const { offset, packedSize, size } = record;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (record.flags & 1) throw damaged(name, "it is encrypted");
-  if (offset + 30 > bytes.length || view.getUint32(offset, true) !== LOCAL)
-    throw damaged(name, "its header is missing");
-  const start = offset + 30 + view.getUint16(offset + 26, true) + view.getUint16(offset + 28, true);
-  if (start + packedSize > bytes.length) throw damaged(name, "it is cut off");
-  const packed = bytes.subarray(start, start + packedSize);
+  if (offset + 30 > source.size) throw damaged(name, "its header is missing");
+  const view = viewOf(source.read(offset, offset + 30));
+  if (view.getUint32(0, true) !== LOCAL) throw damaged(name, "its header is missing");
+  const start = offset + 30 + view.getUint16(26, true) + view.getUint16(28, true);
+  if (start + packedSize > source.size) throw damaged(name, "it is cut off");
+  const packed = source.read(start, start + packedSize);
   const data = unpack(packed, record, name);
   if (data.length !== size) throw damaged(name, `it unpacks to ${data.length} bytes where ${size} belong`);
   if (crc32(data) !== record.crc) throw damaged(name, "its checksum is wrong");
@@ -156,11 +175,17 @@ function readMember(bytes: Uint8Array, record: ZipRecord, name: string): Uint8Ar
 function unpack(packed: Uint8Array, record: ZipRecord, name: string): Uint8Array {
   if (record.method === 0) return packed;
   if (record.method !== 8) throw damaged(name, `its compression method ${record.method} is not supported`);
+  // Deflate packs 1,032 bytes into one at best: more was promised only to make readers reserve memory.
+  if (record.size > 1032 * packed.length + 64) throw damaged(name, `its size of ${record.size} bytes is impossible`);
   try {
     return inflateRawSync(packed, { maxOutputLength: record.size + 1 });
   } catch (error) {
     throw damaged(name, `it cannot be unpacked (${messageOf(error)})`);
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function words32(word: number): Uint8Array {

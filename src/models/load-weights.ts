@@ -1,9 +1,16 @@
-/** Loads pretrained weights into backbones and networks, and reads what their files say about normalisation and padding. */
-import { CsrmError, expected } from "../errors.ts";
-import type { LoadOptions, Module, StateDict } from "../torch/nn/index.ts";
-import { inspectTensors, loadTensors } from "../torch/serialization.ts";
+/**
+ * Loads weights of any readable format and layout into backbones and networks, and reads what their files say about normalisation
+ * and padding.
+ */
+import { expected, naming } from "../errors.ts";
+import { openTensorFile } from "../formats/tensor-file.ts";
+import { loadTensor } from "../torch/index.ts";
+import { compareKeys, type LoadOptions, type LoadReport, type Module, type StateDict } from "../torch/nn/index.ts";
 import type { Backbone, BackbonePadding } from "./backbone.ts";
-import { backbones, type Normalisation } from "./registry.ts";
+import { allowances, HEADS, type Purpose, tensorsFor } from "./fit-weights.ts";
+import { parseModelInfo } from "./model-file.ts";
+import type { Normalisation } from "./registry.ts";
+import { type Remapped, remap } from "./remap.ts";
 
 /** What a weight file says about itself in its metadata; absent where it says nothing. */
 export interface WeightsInfo {
@@ -19,46 +26,56 @@ export interface LoadedWeights {
   info: WeightsInfo;
   /** Keys of the backbone that the file lacks, all of them batch counters. */
   missing: string[];
-  /** Keys of the file's ImageNet classifier, for which a backbone built without one has no place. */
+  /** Keys of the file for which a backbone has no place: an ImageNet classifier, or the other parts of a whole network. */
   leftOver: string[];
 }
 
-/** Older files have no batch counters; nothing depends on them while the momentum is fixed. */
-const COUNTERS = /(^|\.)num_batches_tracked$/;
-const CLASSIFIER = new RegExp(`^(${classifierPrefixes().join("|")})(\\d+\\.)?(weight|bias)$`);
-/** What a CSRM network has beyond a start classifier. */
-const HEADS = /^(aspp|project|decoder|representation)\./;
-
 /**
- * Copies a safetensors file with torchvision's or ResNeSt's names into a backbone. Every key must match; only batch
- * counters may be absent, and the ImageNet classifier may be left over.
+ * Copies the backbone of a file into one: of torchvision's or ResNeSt's names, of Puzzle-CAM, P-NOC or CSRM. Every key must
+ * match; only batch counters may be absent, and other parts of the file's network are left over.
  * @throws CsrmError (code "weights") naming the file and the keys
  */
 export function loadBackboneWeights(backbone: Backbone, path: string): LoadedWeights {
   const info = readWeightsInfo(path);
-  const { missing, unexpected } = loadFile(backbone, path, {
-    allowMissing: [COUNTERS],
-    allowUnexpected: [CLASSIFIER],
-  });
+  const { missing, unexpected } = loadFile(backbone, path, { purpose: "backbone" });
   return { info, missing, leftOver: unexpected };
 }
 
 /**
- * Copies a start classifier's file (backbone.*, classifier.weight) into a network that has at least these parts; the
+ * Copies a start classifier's file (ours, or one of Puzzle-CAM or P-NOC) into a network that has at least these parts; the
  * segmentation heads keep their own values.
- * @throws CsrmError (code "weights") naming the file and the keys
+ * @throws CsrmError (code "weights") naming the file and the keys, also when it is a network with segmentation heads
  */
 export function loadStartClassifier(model: Module, path: string): void {
-  loadFile(model, path, { allowMissing: [COUNTERS, HEADS] });
+  loadFile(model, path, {
+    purpose: "classifier",
+    allowMissing: [HEADS],
+    check({ layout }) {
+      if (layout !== "csrm" && layout !== "deeplabv3+") return;
+      const fix = "csrm weights convert --for classifier takes its classifier out";
+      throw expected("a start classifier", path, `a network with segmentation heads`, fix);
+    },
+  });
 }
 
 /**
  * Reads the metadata keys architecture, input_mean, input_std ("0.5,0.5,0.5"), padding, source and license of a
- * safetensors file, without its tensors.
+ * safetensors file, or the description of a network of ours, without its tensors. Other formats say nothing.
  * @throws CsrmError for a value that cannot be understood
  */
 export function readWeightsInfo(path: string): WeightsInfo {
-  const { architecture, padding, source, license, input_mean: mean, input_std: std } = inspectTensors(path).metadata;
+  using file = openTensorFile(path);
+  return weightsInfoOf(file.metadata, path);
+}
+
+/** The same from metadata that have been read already. */
+export function weightsInfoOf(metadata: Record<string, string>, path: string): WeightsInfo {
+  const { architecture, padding, source, license, input_mean: mean, input_std: std } = metadata;
+  const network = parseModelInfo(metadata, path);
+  if (network) {
+    const { backbone, padding, mean, std } = network;
+    return { architecture: backbone, normalisation: { mean, std }, padding, source, license };
+  }
   if (padding !== undefined && padding !== "symmetric" && padding !== "tf_same") {
     throw expected('"symmetric" or "tf_same"', `padding in the metadata of ${path}`, padding);
   }
@@ -78,18 +95,31 @@ function triple(text: string, name: string): [number, number, number] {
   return [numbers[0]!, numbers[1]!, numbers[2]!];
 }
 
-function loadFile(model: Module, path: string, options: LoadOptions): { missing: string[]; unexpected: string[] } {
-  const tensors: StateDict = loadTensors(path).tensors;
+interface FileOptions {
+  purpose: Purpose;
+  /** Beside what the purpose allows. */
+  allowMissing?: readonly RegExp[];
+  check?(remapped: Remapped): void;
+}
+
+function loadFile(model: Module, path: string, { purpose, allowMissing = [], check }: FileOptions): LoadReport {
+  using file = openTensorFile(path);
+  const allowed: LoadOptions = allowances[purpose];
+  const options = { ...allowed, allowMissing: [...(allowed.allowMissing ?? []), ...allowMissing] };
+  const tensors: StateDict = new Map();
   try {
-    return model.loadStateDict(tensors, options);
-  } catch (error) {
-    if (!(error instanceof CsrmError)) throw error;
-    throw new CsrmError(`${path}: ${error.message}`, { code: error.code, cause: error });
+    return naming(path, () => {
+      const remapped = remap(file);
+      check?.(remapped);
+      const stored = tensorsFor(purpose, remapped);
+      // Before the numbers are read: a file of another network is refused at once.
+      const report = compareKeys(model.stateDict(), stored, options);
+      for (const key of report.unexpected) stored.delete(key);
+      for (const [key, tensor] of stored) tensors.set(key, loadTensor(tensor));
+      model.loadStateDict(tensors, options);
+      return report;
+    });
   } finally {
     for (const tensor of tensors.values()) tensor.dispose();
   }
-}
-
-function classifierPrefixes(): string[] {
-  return [...new Set(backbones.map((each) => each.classifierPrefix.replace(".", "\\.")))];
 }

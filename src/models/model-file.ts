@@ -43,7 +43,12 @@ export function modelMetadata(info: ModelInfo): Record<string, string> {
 
 /** The description of a file that saveModel wrote. @throws CsrmError (code "weights") for any other file */
 export function modelInfo(path: string): ModelInfo {
-  return parseInfo(inspectTensors(path).metadata, path);
+  return requireInfo(inspectTensors(path).metadata, path);
+}
+
+/** The same, or null for a file of tensors that says nothing about its network, e.g. one of another program. */
+export function modelInfoIfAny(path: string): ModelInfo | null {
+  return parseModelInfo(inspectTensors(path).metadata, path);
 }
 
 /**
@@ -53,7 +58,7 @@ export function modelInfo(path: string): ModelInfo {
 export function openModel(path: string, { device = "cpu" } = {}): { model: Classifier; info: ModelInfo } {
   const { tensors, metadata } = loadTensors(path);
   try {
-    const info = parseInfo(metadata, path);
+    const info = requireInfo(metadata, path);
     const model = buildModel(info);
     try {
       model.loadStateDict(tensors);
@@ -88,17 +93,32 @@ export function assertCompatible(got: ModelInfo, want: ModelInfo, path: string):
   }
 }
 
-function parseInfo(metadata: Record<string, string>, path: string): ModelInfo {
+function requireInfo(metadata: Record<string, string>, path: string): ModelInfo {
+  const info = parseModelInfo(metadata, path);
+  if (info) return info;
+  throw new CsrmError(
+    `${path} holds tensors but does not say which network they are; expected a model.safetensors that csrm wrote ` +
+      "(csrm weights convert --classes makes one of another program's network)",
+    { code: "weights" },
+  );
+}
+
+/** The description in a file's metadata, or null where there is none. @throws CsrmError when it cannot be understood */
+export function parseModelInfo(metadata: Record<string, string>, path: string): ModelInfo | null {
   const text = metadata[METADATA_KEY];
-  if (text === undefined) {
-    throw new CsrmError(
-      `${path} holds tensors but does not say which network they are; expected a model.safetensors that csrm wrote`,
-      { code: "weights" },
-    );
-  }
+  if (text === undefined) return null;
+  let info: unknown;
   try {
-    return JSON.parse(text) as ModelInfo;
+    info = JSON.parse(text);
   } catch (error) {
     throw new CsrmError(`${path}: the description in its metadata is not JSON`, { code: "weights", cause: error });
   }
+  if (isModelInfo(info)) return info;
+  throw new CsrmError(`${path}: the description in its metadata is not one of a network`, { code: "weights" });
+}
+
+function isModelInfo(value: unknown): value is ModelInfo {
+  const { kind, backbone, classes, mean, std } = (value ?? {}) as Partial<ModelInfo>;
+  const lists = [classes?.ids, classes?.names, mean, std];
+  return (kind === "classifier" || kind === "csrm") && typeof backbone === "string" && lists.every(Array.isArray);
 }

@@ -44,5 +44,12 @@ export {
   setThreads,
 } from "./runtime.ts";
 export { keep, liveBytes, liveTensors, scope } from "./scope.ts";
-export { inspectTensors, type LoadedTensors, loadTensors, saveTensors } from "./serialization.ts";
+export {
+  type InspectedTensors,
+  inspectTensors,
+  type LoadedTensors,
+  loadTensor,
+  loadTensors,
+  saveTensors,
+} from "./serialization.ts";
 export { type Dims, type Operand, Tensor, type ToOptions } from "./tensor.ts";

@@ -12,6 +12,7 @@ import {
   buildModel,
   type ModelInfo,
   modelInfo,
+  modelInfoIfAny,
   modelMetadata,
   saveModel,
 } from "../models/model-file.ts";
@@ -73,9 +74,10 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   assertTagged(dataset);
   begin(recipe);
   const info = describeModel(recipe, "csrm", dataset.classes) as ModelInfo & { kind: "csrm" };
-  const given = modelInfo(start);
-  if (given.kind !== "classifier") throw expected("a start classifier", start, `a ${given.kind} network`);
-  assertCompatible(given, info, start);
+  const given = modelInfoIfAny(start);
+  if (given && given.kind !== "classifier") throw expected("a start classifier", start, `a ${given.kind} network`);
+  if (given) assertCompatible(given, info, start);
+  else progress.note(untold(start, info));
   const student: CSRM = buildModel(info);
   loadStartClassifier(student, start);
   prepare(student, recipe.model, recipe.device);
@@ -114,6 +116,14 @@ export function trainedModel(stage: Stage, recipe: Recipe): string {
     saveTensors(file, tensors.teacher ?? new Map(), modelMetadata(info));
   });
   return file;
+}
+
+/** What nobody can check of a start classifier that another program wrote: said aloud, since a wrong order of classes ruins a training. */
+function untold(start: string, { classes, mean, std }: ModelInfo): string {
+  return (
+    `${start} does not say what its classes are or how its images were normalised; taken for granted: ` +
+    `${classes.names.slice(1).join(", ")} in this order, mean ${mean.join(", ")}, std ${std.join(", ")}`
+  );
 }
 
 /** A checkpoint to predict with must still be there when training is over: better to say so before. */

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodeTorchFile } from "../../src/formats/torch-writer.ts";
 import { Classifier } from "../../src/models/classifier.ts";
 import { CSRM } from "../../src/models/csrm.ts";
 import { loadBackboneWeights, loadStartClassifier, readWeightsInfo } from "../../src/models/load-weights.ts";
@@ -11,6 +12,7 @@ import { fromTypedArray, liveTensors, noGrad, scope, type Tensor } from "../../s
 import type { StateDict } from "../../src/torch/nn/index.ts";
 import { saveTensors } from "../../src/torch/serialization.ts";
 import { fillModule } from "../helpers/fill.ts";
+import { puzzleNames, stageNames, storedFrom } from "../helpers/stored.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -79,6 +81,50 @@ describe("loadStartClassifier", () => {
   });
 });
 
+describe("files of other programs", () => {
+  const start = new Classifier({ backbone: filled(), classes: 3 });
+
+  function writePth(name: string, rename: (key: string) => string[]): string {
+    const file = path.join(folder, name);
+    writeFileSync(file, Buffer.concat(encodeTorchFile(storedFrom(start.stateDict(), rename))));
+    return file;
+  }
+
+  it.each([
+    ["Puzzle-CAM", puzzleNames],
+    ["P-NOC of 2023", stageNames],
+    ["DataParallel", (key: string) => [`module.${key}`]],
+  ])("start a CSRM network and a backbone all the same: %s", (name, rename) => {
+    const file = writePth(`${name}.pth`, rename);
+    const model = new CSRM({ backbone: createBackbone("resnet18"), classes: 3, headChannels: 8 });
+    const before = liveTensors();
+    loadStartClassifier(model, file);
+    expect(liveTensors()).toBe(before);
+    expect(norms(model.backbone.stateDict())).toEqual(norms(start.backbone.stateDict()));
+    expect(model.classifier.weight.toArray()).toEqual(start.classifier.weight.toArray());
+
+    const backbone = createBackbone("resnet18");
+    expect(loadBackboneWeights(backbone, file)).toEqual({ info: {}, missing: [], leftOver: ["classifier.weight"] });
+    expect(norms(backbone.stateDict())).toEqual(norms(start.backbone.stateDict()));
+  });
+
+  it("are refused where a key is missing, unknown or of another shape, with the names", () => {
+    const file = writePth("odd.pth", (key) => (key === "backbone.bn1.bias" ? ["backbone.bn9.bias"] : [key]));
+    const model = new CSRM({ backbone: createBackbone("resnet18"), classes: 3, headChannels: 8 });
+    expect(() => loadStartClassifier(model, file)).toThrow(
+      /odd\.pth: .*1 key missing: backbone\.bn1\.bias; 1 key unexpected: backbone\.bn9\.bias/,
+    );
+  });
+
+  it("with segmentation heads are no start classifier", () => {
+    const model = new CSRM({ backbone: createBackbone("resnet18"), classes: 3, headChannels: 8 });
+    const file = write("heads.safetensors", model.stateDict());
+    expect(() => loadStartClassifier(model, file)).toThrow(
+      /expected a start classifier for .*heads\.safetensors, got .*segmentation heads.*csrm weights convert/,
+    );
+  });
+});
+
 describe("readWeightsInfo", () => {
   const info = (metadata: Record<string, string>) => readWeightsInfo(write("info.safetensors", new Map(), metadata));
 
@@ -88,11 +134,29 @@ describe("readWeightsInfo", () => {
       padding: "tf_same",
     });
     expect(info({})).toEqual({});
+    const input = { mean: [0.1, 0.2, 0.3], std: [1, 1, 1], padding: "symmetric" };
+    const network = {
+      kind: "classifier",
+      backbone: "resnet18",
+      classes: { ids: [0], names: ["background"] },
+      ...input,
+    };
+    expect(info({ csrm_model: JSON.stringify(network) })).toEqual({
+      architecture: "resnet18",
+      normalisation: { mean: [0.1, 0.2, 0.3], std: [1, 1, 1] },
+      padding: "symmetric",
+    });
   });
 
   it("refuses what it cannot understand", () => {
     expect(() => info({ padding: "valid" })).toThrow(/"symmetric" or "tf_same"/);
     expect(() => info({ input_mean: "0,0,0" })).toThrow(/both or none/);
+    for (const csrm_model of ["7", "null", '{"kind":"classifier"}']) {
+      expect(() => info({ csrm_model })).toThrow(
+        "info.safetensors: the description in its metadata is not one of a network",
+      );
+    }
+    expect(() => info({ csrm_model: "{" })).toThrow("is not JSON");
     expect(() => info({ input_mean: "0,0,", input_std: "1,1,1" })).toThrow(/three numbers/);
   });
 });

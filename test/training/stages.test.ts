@@ -1,8 +1,9 @@
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { EpochOrder } from "../../src/data/epoch-order.ts";
 import type { Dataset } from "../../src/data/types.ts";
+import { encodeTorchFile } from "../../src/formats/torch-writer.ts";
 import { modelInfo, openModel } from "../../src/models/model-file.ts";
 import { silentProgress } from "../../src/progress.ts";
 import { Stage, type StageName } from "../../src/run-stage.ts";
@@ -11,6 +12,7 @@ import { readCheckpoint } from "../../src/training/checkpoint.ts";
 import type { Recipe } from "../../src/training/config.ts";
 import { openRecipeData } from "../../src/training/recipe-data.ts";
 import { pretrainStage, type StageOptions, trainStage } from "../../src/training/stages.ts";
+import { puzzleNames, storedFrom } from "../helpers/stored.ts";
 import { temporaryFolder, tinyData, tinyRecipe } from "../helpers/tiny.ts";
 
 let root: string;
@@ -61,6 +63,19 @@ describe("the training stages", () => {
     const { model } = openModel(result.model);
     const teacher = readCheckpoint(path.join(where.checkpoints, "last.safetensors"), "train").tensors.teacher!;
     sameTensors(model.stateDict(), teacher);
+  });
+
+  it("begin with a start classifier of another program as with ours, and say what it does not tell", async () => {
+    const recipe = tinyRecipe(root, ["schedule={steps: 2, warmup_steps: 1}"]);
+    const foreign = path.join(temporaryFolder("foreign"), "puzzle-cam.pth");
+    writeFileSync(foreign, Buffer.concat(encodeTorchFile(storedFrom(loadTensors(start).tensors, puzzleNames))));
+    const notes: string[] = [];
+    const progress = { ...silentProgress, note: (text: string) => void notes.push(text) };
+    const theirs = await trainStage({ ...options(stage("train"), recipe), progress, start: foreign });
+    const ours = await trainStage({ ...options(stage("train"), recipe), start });
+    sameTensors(loadTensors(theirs.model).tensors, loadTensors(ours.model).tensors);
+    expect(notes[0]).toContain("puzzle-cam.pth does not say what its classes are");
+    expect(notes[0]).toContain(`${dataset.classes.names.slice(1).join(", ")} in this order`);
   });
 
   it("average the statistics of batch normalisation that learns, whatever the teacher sees itself", async () => {

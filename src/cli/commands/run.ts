@@ -42,7 +42,7 @@ export function register(program: Command): void {
         "--tags <where>",
         "own images: their tags, as CSV, JSON, COCO, CVAT's XML, a folder of labelme's or VOC's annotations, or the word folders",
       )
-      .option("--weights <file>", "ImageNet weights of the backbone (safetensors)")
+      .option("--weights <file>", "ImageNet weights of the backbone (.safetensors, .pth, .npz)")
       .option(
         "--classes <file>",
         "own images: lines `id name` with 0 for the background (default: all tags that occur)",
@@ -79,7 +79,7 @@ function ownData({ images, tags, weights, classes }: OwnDataOptions): string[] {
   if (images !== undefined && weights === undefined) {
     throw new CsrmError(
       "expected --weights FILE beside --images, got none: a few hundred photographs do not teach a backbone from nothing. Any torchvision " +
-        "MobileNetV2 trained on ImageNet serves, as safetensors with torchvision's names",
+        "MobileNetV2 trained on ImageNet serves, as .pth or .safetensors",
       { code: "expected" },
     );
   }

@@ -10,4 +10,4 @@ export { BatchNorm2d, type BatchNorm2dOptions, GroupNorm } from "./norm.ts";
 export { buffer, parameter } from "./parameter.ts";
 export { AvgPool2d, GlobalAvgPool2d, MaxPool2d, type PoolOptions } from "./pool.ts";
 export { ModuleList, Sequential } from "./sequential.ts";
-export type { LoadOptions, LoadReport, StateDict } from "./state-dict.ts";
+export { compareKeys, type LoadOptions, type LoadReport, type Shapes, type StateDict } from "./state-dict.ts";

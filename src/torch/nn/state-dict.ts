@@ -26,13 +26,24 @@ export interface LoadReport {
  * @throws CsrmError (code "weights") naming the first ten keys of each kind of mismatch
  */
 export function loadInto(target: StateDict, source: StateDict, options: LoadOptions = {}): LoadReport {
+  const report = compareKeys(target, source, options);
+  noGrad(() => {
+    for (const [key, tensor] of target) if (source.has(key)) tensor.copy_(source.get(key)!);
+  });
+  return report;
+}
+
+/** Anything that has a shape by name: tensors, or what is known of tensors in a file. */
+export type Shapes = ReadonlyMap<string, { shape: readonly number[] }>;
+
+/** The check alone. @throws CsrmError as loadInto */
+export function compareKeys(target: Shapes, source: Shapes, options: LoadOptions = {}): LoadReport {
   const { strict, allowMissing, allowUnexpected } = { ...defaults, ...options };
   const missing = [...target.keys()].filter((key) => !source.has(key));
   const unexpected = [...source.keys()].filter((key) => !target.has(key));
-  const shared = [...target].filter(([key]) => source.has(key));
-  const misshapen = shared
-    .filter(([key, tensor]) => tensor.shape.join() !== source.get(key)!.shape.join())
-    .map(([key, tensor]) => `${key} (expected [${tensor.shape}], got [${source.get(key)!.shape}])`);
+  const misshapen = [...target]
+    .filter(([key, { shape }]) => source.has(key) && shape.join() !== source.get(key)!.shape.join())
+    .map(([key, { shape }]) => `${key} (expected [${shape}], got [${source.get(key)!.shape}])`);
 
   const badMissing = strict ? missing.filter((key) => !allowMissing.some((pattern) => pattern.test(key))) : [];
   const badUnexpected = strict ? unexpected.filter((key) => !allowUnexpected.some((pattern) => pattern.test(key))) : [];
@@ -44,10 +55,6 @@ export function loadInto(target: StateDict, source: StateDict, options: LoadOpti
   if (problems.length > 0) {
     throw new CsrmError(`the state dict does not fit the network: ${problems.join("; ")}`, { code: "weights" });
   }
-
-  noGrad(() => {
-    for (const [key, tensor] of shared) tensor.copy_(source.get(key)!);
-  });
   return { missing, unexpected };
 }
 

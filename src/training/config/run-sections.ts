@@ -91,7 +91,10 @@ export const model = section("the network", {
     .enum(["auto", "symmetric", "tf_same"])
     .default("auto")
     .describe("padding of strided convolutions; auto: what the weights' metadata say, else symmetric"),
-  weights: path().nullable().default(null).describe("safetensors file that the backbone starts from; null: random"),
+  weights: path()
+    .nullable()
+    .default(null)
+    .describe("file that the backbone starts from: .safetensors, .pth or .npz; null: random"),
   batch_norm: batchNorm().default("frozen").describe("whether the backbone's batch normalisation learns"),
   freeze: freeze().default("stem").describe("backbone stages that do not learn: none, the stem, or all but the last"),
 });

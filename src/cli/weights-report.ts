@@ -1,0 +1,109 @@
+/** What `csrm weights inspect` tells of a file, as data and as text. */
+import { elementsOf, type TensorFile } from "../formats/stored-tensor.ts";
+import { type Purpose, purposesOf } from "../models/fit-weights.ts";
+import { LAYOUTS, type Layout } from "../models/key-layouts.ts";
+import { parseModelInfo } from "../models/model-file.ts";
+import { remap } from "../models/remap.ts";
+
+export interface WeightsReport {
+  file: string;
+  format: TensorFile["format"];
+  /** Part of a checkpoint that was looked at; "" for a bare state dict. */
+  section: string;
+  layout: Layout;
+  backbone: string | null;
+  /** Foreground classes of the classifier, where there is one. */
+  classes: number | null;
+  /** Numbers that a network learns or keeps; tensors under two names count once, batch counters not at all. */
+  parameters: number;
+  dtypes: Record<string, number>;
+  /** What it can start or be converted for. */
+  starts: Purpose[];
+  metadata: Record<string, string>;
+  tensors: { name: string; place: string | null; known: boolean; dtype: string; shape: readonly number[] }[];
+  others: Record<string, string>;
+}
+
+/** @throws CsrmError when two names of one parameter disagree */
+export function weightsReport(file: TensorFile): WeightsReport {
+  const remapped = remap(file);
+  const scores = remapped.tensors.get("classifier.weight");
+  const dtypes: Record<string, number> = {};
+  for (const { dtype } of file.tensors.values()) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1;
+  const counted = [...remapped.tensors, ...remapped.classifier, ...remapped.unknown];
+  const learnt = counted.filter(([key]) => !/running_(mean|var)$|num_batches_tracked$/.test(key));
+  return {
+    file: file.name,
+    format: file.format,
+    section: file.section,
+    layout: remapped.layout,
+    backbone: remapped.backbone ?? null,
+    classes: scores?.shape[0] ?? null,
+    parameters: learnt.reduce((sum, [, tensor]) => sum + elementsOf(tensor), 0),
+    dtypes,
+    starts: purposesOf(remapped),
+    metadata: file.metadata,
+    tensors: remapped.moves.map(({ from, to }) => {
+      const { dtype, shape } = file.tensors.get(from)!;
+      return { name: from, place: to ?? null, known: to !== undefined, dtype, shape };
+    }),
+    others: Object.fromEntries(file.others),
+  };
+}
+
+const FORMATS: Record<TensorFile["format"], string> = {
+  safetensors: "safetensors",
+  "torch-zip": "PyTorch (zip)",
+  "torch-legacy": "PyTorch (before 1.6)",
+  npz: "NumPy archive",
+};
+
+const STARTS: Record<Purpose, string> = {
+  backbone: "model.weights of a recipe",
+  classifier: "--start of csrm train",
+  csrm: "csrm predict, once converted with --for csrm --classes",
+};
+
+/** @param keys whether every tensor is listed */
+export function weightsText(report: WeightsReport, keys: boolean): string {
+  const { layout, backbone, classes, tensors, others, metadata } = report;
+  const info = parseModelInfo(metadata, report.file);
+  const unknown = tensors.filter(({ known }) => !known);
+  const shown = keys ? tensors : unknown.slice(0, 20);
+  const width = Math.max(0, ...shown.map(({ name }) => name.length));
+  const rows: [string, string][] = [
+    ["format", FORMATS[report.format] + (report.section === "" ? "" : `, section ${report.section}`)],
+    ["layout", LAYOUTS[layout]],
+    ["backbone", backbone ?? "none that csrm has"],
+    ...(classes === null
+      ? []
+      : [
+          ["classes", String(classes) + (info ? `: ${info.classes.names.slice(1).join(", ")}` : "")] as [
+            string,
+            string,
+          ],
+        ]),
+    [
+      "tensors",
+      `${tensors.length} (${Object.entries(report.dtypes)
+        .map(([dtype, count]) => `${count} ${dtype}`)
+        .join(", ")})`,
+    ],
+    ["parameters", report.parameters.toLocaleString("en-GB")],
+    ["serves as", report.starts.map((purpose) => STARTS[purpose]).join("; ") || "nothing that csrm starts from"],
+    ...Object.entries(metadata)
+      .filter(([key]) => key !== "csrm_model")
+      .map(([key, text]): [string, string] => [`says: ${key}`, text]),
+    ...Object.entries(others).map(([key, text]): [string, string] => [`beside: ${key}`, text]),
+  ];
+  const lines = rows.map(([name, text]) => `${name.padEnd(18)} ${text}`);
+  if (unknown.length > 0 && !keys) lines.push("", `${unknown.length} names that no layout knows:`);
+  else if (shown.length > 0) lines.push("");
+  for (const { name, place, known, dtype, shape } of shown) {
+    const target = !known ? "not known" : place === null ? "no place in CSRM" : place === name ? "" : `→ ${place}`;
+    lines.push(`  ${name.padEnd(width)}  ${dtype} [${shape.join(", ")}]  ${target}`.trimEnd());
+  }
+  if (!keys && unknown.length > shown.length)
+    lines.push(`  and ${unknown.length - shown.length} more (--keys lists all)`);
+  return lines.join("\n");
+}
