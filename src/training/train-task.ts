@@ -1,4 +1,5 @@
 /** The main training: student, EMA teacher and memory bank around csrmStep, with everything that a checkpoint must hold. */
+import { plainly } from "../data/augment.ts";
 import { labelledOnly } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { Rng } from "../data/rng.ts";
@@ -48,7 +49,7 @@ export class TrainTask implements TrainingTask<Halves> {
     const { size, workers } = data;
     const common = { size, workers, sampler: batch.sampler, onBadImage: "skip" as const };
     // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
-    const plain = { ...recipe.transforms, flip: 0, scale: [1, 1] as const };
+    const plain = plainly(recipe.transforms);
     const tagged = labelledOnly(dataset);
     this.#loaders = [
       new Loader(tagged, { ...common, batchSize: batch.labelled, augment: recipe.transforms, seed }),
