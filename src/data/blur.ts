@@ -69,10 +69,10 @@ function boxLine(from: Uint8Array, to: Uint8Array, length: number, { reach, inne
   let sum = from[0]! * reach;
   for (let i = 0; i <= reach; i++) sum += from[Math.min(i, last)]!; // pixels −reach … reach, the edge repeated
   for (let i = 0; i < length; i++) {
-    const before = from[Math.max(i - reach - 1, 0)]!;
-    const after = from[Math.min(i + reach + 1, last)]!;
-    // Up to 255·2^24 + 2^23: exact in a double, too much for 32-bit integers.
-    to[i] = Math.floor((sum * inner + (before + after) * outer + ONE / 2) / ONE);
-    sum += after - from[Math.max(i - reach, 0)]!;
+    const before = from[i > reach ? i - reach - 1 : 0]!;
+    const after = from[i < last - reach ? i + reach + 1 : last]!;
+    // Up to 255·2^24 + 2^23: exact in a double, too much for 32-bit integers until it is divided.
+    to[i] = ((sum * inner + (before + after) * outer + ONE / 2) / ONE) | 0;
+    sum += after - from[i > reach ? i - reach : 0]!;
   }
 }
