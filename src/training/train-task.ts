@@ -14,6 +14,7 @@ import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
 import { createOptimizer, normalise, usesBf16 } from "./network.ts";
+import { planSteps } from "./plan.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
 import { updateNetworks } from "./update.ts";
 
@@ -43,7 +44,7 @@ export class TrainTask implements TrainingTask<Halves> {
   /** @param options.student prepared for training (frozen parts frozen, on its device) */
   constructor(options: TrainOptions) {
     const { student, teacher, dataset, recipe } = options;
-    const { batch, data, schedule, seed } = recipe;
+    const { batch, data, seed } = recipe;
     this.#options = options;
     this.#tensors = batchTensors(dataset);
     const { size, workers } = data;
@@ -57,9 +58,7 @@ export class TrainTask implements TrainingTask<Halves> {
         ? [new Loader(dataset, { ...common, batchSize: batch.unlabelled, augment: plain, seed: seed + 1 })]
         : []),
     ];
-    const perEpoch = Math.max(1, Math.floor(tagged.samples.length / batch.labelled));
-    this.steps = schedule.steps ?? schedule.epochs * perEpoch;
-    this.warmup = Math.min(schedule.warmup_steps ?? perEpoch, this.steps);
+    ({ steps: this.steps, warmup: this.warmup } = planSteps(recipe, tagged.samples.length));
     for (const parameter of teacher.parameters()) parameter.requiresGrad_(false);
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(student, recipe.optimizer));
     const { foreground, background } = recipe.contrast.bank;
