@@ -31,9 +31,12 @@ export { segmentationConsistencyLoss } from "./losses/segmentation-consistency.t
 // Networks
 export { Classifier, type ClassifierOutput } from "./models/classifier.ts";
 export { CSRM, type CSRMForwardOptions, type CSRMOptions, type CSRMOutput } from "./models/csrm.ts";
+export { DEEPLAB_V2_MEAN_BGR, DeepLabV2 } from "./models/deeplab-v2.ts";
+export { DeepLabV3Plus, type DeepLabV3PlusOptions } from "./models/deeplab-v3plus.ts";
 export { type FreezeOptions, freeze } from "./models/freeze.ts";
 export { loadBackboneWeights, loadStartClassifier } from "./models/load-weights.ts";
 export { buildModel, type ModelInfo, openModel, saveModel } from "./models/model-file.ts";
+export { MultiScale, type MultiScaleLogits } from "./models/multi-scale.ts";
 export { type BackboneInfo, backbones, createBackbone } from "./models/registry.ts";
 // The pipeline
 export { runPipeline, type Summary } from "./pipeline/run.ts";

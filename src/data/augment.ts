@@ -1,5 +1,7 @@
-/** How a training picture is cut, padded and mirrored: random draws into a plan, and the plan's pixels into a batch. */
+/** How a training picture is cut, padded, mirrored, recoloured and blurred: random draws into a plan, and its pixels into a batch. */
 
+import { gaussianBlur } from "./blur.ts";
+import { type ColourChange, changeColours, drawJitter, type JitterOptions } from "./colour.ts";
 import type { DecodeOptions } from "./image.ts";
 import type { Rng } from "./rng.ts";
 import type { RgbImage } from "./types.ts";
@@ -15,6 +17,34 @@ export interface Augment {
   scale: readonly [number, number];
   /** Probability of a horizontal flip. */
   flip: number;
+  jitter: JitterOptions;
+  blur: {
+    /** How often a picture is blurred, 0..1. */
+    probability: number;
+    /** Range of the Gaussian's standard deviation in pixels. */
+    radius: readonly [number, number];
+  };
+}
+
+/** The paper's transforms; ranges are the authors', for whoever switches more on. */
+export const augmentDefaults = {
+  crop: "resize",
+  scale: [0.625, 1.25],
+  flip: 0.5,
+  jitter: { probability: 0, brightness: 0.25, contrast: 0.25, saturation: 0.25, hue: 0.25 },
+  blur: { probability: 0, radius: [0.15, 1.15] },
+} as const satisfies Augment;
+
+/** Pictures as they are, but for their size: at their own scale where they are cut, without any other change. */
+export function plainly(augment: Augment): Augment {
+  const { jitter, blur } = augment;
+  return {
+    ...augment,
+    flip: 0,
+    scale: [1, 1],
+    jitter: { ...jitter, probability: 0 },
+    blur: { ...blur, probability: 0 },
+  };
 }
 
 /** One picture's draws. The flip comes first, so that it is the same whatever the crop mode. */
@@ -24,13 +54,20 @@ export interface Draws {
   /** Where the cut lies in its free play, 0..1 from left to right and from top to bottom. */
   across: number;
   down: number;
+  colours: ColourChange[];
+  /** Standard deviation of the blur in pixels; 0: none. */
+  blur: number;
 }
 
 /** Draws for one picture; the same number of draws in every mode. */
 export function drawAugmentation(rng: Rng, augment: Augment): Draws {
   const flip = rng.next() < augment.flip;
   const scale = rng.range(augment.scale[0], augment.scale[1]);
-  return { flip, scale, across: rng.next(), down: rng.next() };
+  const place = { across: rng.next(), down: rng.next() };
+  const colours = drawJitter(rng, augment.jitter);
+  const blurred = rng.next() < augment.blur.probability;
+  const radius = rng.range(augment.blur.radius[0], augment.blur.radius[1]);
+  return { flip, scale, ...place, colours, blur: blurred ? radius : 0 };
 }
 
 /**
@@ -41,7 +78,7 @@ export function planImage(settings: {
   height: number;
   width: number;
   crop: Augment["crop"];
-  draws: Draws;
+  draws: Pick<Draws, "scale" | "across" | "down">;
 }): NonNullable<DecodeOptions["plan"]> {
   const { height, width, draws } = settings;
   if (settings.crop === "resize") return { width, height, kernel: "cubic" };
@@ -84,6 +121,15 @@ export function writePixels(
       target[at++] = data[from + 2]!;
     }
   }
+}
+
+/** Colour changes, then the blur, in place, as the authors order them. @param pixels height × width × 3 bytes */
+export function recolour(
+  pixels: Uint8Array,
+  { height, width, draws }: { height: number; width: number; draws: Pick<Draws, "colours" | "blur"> },
+): void {
+  changeColours(pixels, draws.colours);
+  gaussianBlur(pixels, { width, height, sigma: draws.blur });
 }
 
 /** Source positions for `length` places over `size` samples: 0 1 2 1 0 1 2 … for size 3. */

@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { CsrmError, expected, messageOf } from "../errors.ts";
-import { type Augment, drawAugmentation, planImage, writePixels } from "./augment.ts";
+import { type Augment, augmentDefaults, drawAugmentation, planImage, recolour, writePixels } from "./augment.ts";
 import { EpochOrder, type EpochPosition } from "./epoch-order.ts";
 import { decodeImage } from "./image.ts";
 import { Rng } from "./rng.ts";
@@ -35,7 +35,6 @@ const DEFAULTS = {
   autoOrient: true,
   onBadImage: "error",
 } as const satisfies Partial<LoaderOptions>;
-const DEFAULT_AUGMENT = { crop: "resize", scale: [0.625, 1.25], flip: 0.5 } as const satisfies Augment;
 // So many unreadable pictures in a row are no accident but a wrong folder.
 const MAX_SKIPS_IN_A_ROW = 100;
 
@@ -68,7 +67,7 @@ export class Loader {
   constructor(dataset: Dataset, options: LoaderOptions) {
     this.#dataset = dataset;
     this.#options = { ...DEFAULTS, ...options };
-    this.#augment = { ...DEFAULT_AUGMENT, ...options.augment };
+    this.#augment = { ...augmentDefaults, ...options.augment };
     checkOptions(dataset, this.#options, this.#augment);
     const { seed, shuffle, sampler } = this.#options;
     const weights = samplingWeights(dataset.samples, sampler);
@@ -183,6 +182,7 @@ export class Loader {
       try {
         const image = await decodeImage(sample.image, { autoOrient, plan });
         writePixels(image, target, { height, width, flip: draws.flip });
+        recolour(target, { height, width, draws });
         return sample;
       } catch (error) {
         if (onBadImage === "error") throw error;
@@ -197,12 +197,20 @@ export class Loader {
 
 function checkOptions(dataset: Dataset, options: Required<Omit<LoaderOptions, "augment">>, augment: Augment): void {
   const { batchSize, size, workers } = options;
-  const { crop, scale, flip } = augment;
+  const { crop, scale, flip, jitter, blur } = augment;
   if (dataset.samples.length === 0) throw expected("at least one image", `the data set ${dataset.name}`, "none");
   if (!Number.isInteger(batchSize) || batchSize < 1) throw expected("an integer of at least 1", "batchSize", batchSize);
   if (!size.every((side) => Number.isInteger(side) && side > 0)) throw expected("two whole numbers", "size", size);
   if (!Number.isInteger(workers) || workers < 0) throw expected("an integer of at least 0", "workers", workers);
   if (crop !== "resize" && crop !== "scale_crop") throw expected('"resize" or "scale_crop"', "crop", crop);
   if (!(scale[0] > 0 && scale[0] <= scale[1])) throw expected("two factors, the smaller first,", "scale", scale);
-  if (!(flip >= 0 && flip <= 1)) throw expected("a probability in 0..1", "flip", flip);
+  for (const [name, chance] of Object.entries({ flip, jitter: jitter.probability, blur: blur.probability })) {
+    if (!(chance >= 0 && chance <= 1)) throw expected("a probability in 0..1", name, chance);
+  }
+  if (!(jitter.hue >= 0 && jitter.hue <= 0.5)) throw expected("a fraction of the circle in 0..0.5", "hue", jitter.hue);
+  for (const kind of ["brightness", "contrast", "saturation"] as const) {
+    if (!(jitter[kind] >= 0 && jitter[kind] <= 1)) throw expected("a number in 0..1", kind, jitter[kind]);
+  }
+  const [least, most] = blur.radius;
+  if (!(least >= 0 && least <= most)) throw expected("two radii, the smaller first,", "blur", blur.radius);
 }

@@ -1,4 +1,5 @@
 /** The main training: student, EMA teacher and memory bank around csrmStep, with everything that a checkpoint must hold. */
+import { plainly } from "../data/augment.ts";
 import { labelledOnly } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { Rng } from "../data/rng.ts";
@@ -6,16 +7,16 @@ import type { Batch, Dataset } from "../data/types.ts";
 import { MemoryBank, type MemoryBankState } from "../losses/memory-bank.ts";
 import type { CSRM } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
-import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
+import type { Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
-import { updateTeacher, updateTeacherStatistics } from "./ema.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
 import { createOptimizer, normalise, usesBf16 } from "./network.ts";
+import { planSteps } from "./plan.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
-import { emaDecay, learningRateFactor } from "./schedules.ts";
+import { updateNetworks } from "./update.ts";
 
 export interface TrainOptions {
   student: CSRM;
@@ -43,13 +44,13 @@ export class TrainTask implements TrainingTask<Halves> {
   /** @param options.student prepared for training (frozen parts frozen, on its device) */
   constructor(options: TrainOptions) {
     const { student, teacher, dataset, recipe } = options;
-    const { batch, data, schedule, seed } = recipe;
+    const { batch, data, seed } = recipe;
     this.#options = options;
     this.#tensors = batchTensors(dataset);
     const { size, workers } = data;
     const common = { size, workers, sampler: batch.sampler, onBadImage: "skip" as const };
     // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
-    const plain = { ...recipe.transforms, flip: 0, scale: [1, 1] as const };
+    const plain = plainly(recipe.transforms);
     const tagged = labelledOnly(dataset);
     this.#loaders = [
       new Loader(tagged, { ...common, batchSize: batch.labelled, augment: recipe.transforms, seed }),
@@ -57,9 +58,7 @@ export class TrainTask implements TrainingTask<Halves> {
         ? [new Loader(dataset, { ...common, batchSize: batch.unlabelled, augment: plain, seed: seed + 1 })]
         : []),
     ];
-    const perEpoch = Math.max(1, Math.floor(tagged.samples.length / batch.labelled));
-    this.steps = schedule.steps ?? schedule.epochs * perEpoch;
-    this.warmup = Math.min(schedule.warmup_steps ?? perEpoch, this.steps);
+    ({ steps: this.steps, warmup: this.warmup } = planSteps(recipe, tagged.samples.length));
     for (const parameter of teacher.parameters()) parameter.requiresGrad_(false);
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(student, recipe.optimizer));
     const { foreground, background } = recipe.contrast.bank;
@@ -84,7 +83,8 @@ export class TrainTask implements TrainingTask<Halves> {
 
   step(batches: Halves, step: number): StepReport {
     const { student, teacher, info, recipe } = this.#options;
-    const { device, schedule, optimizer, ema } = recipe;
+    const { device, optimizer } = recipe;
+    const progress = { step, warmup: this.warmup, steps: this.steps };
     const { pixels, tags } = this.#tensors(batches);
     const shown = pixels.to({ device });
     const output = csrmStep({
@@ -97,20 +97,18 @@ export class TrainTask implements TrainingTask<Halves> {
       bank: this.#bank,
       rng: this.#rng,
       recipe,
-      progress: { step, warmup: this.warmup, steps: this.steps },
+      progress,
       precision: usesBf16(recipe) ? "bf16" : "fp32",
     });
-    // Without a graph there is nothing to learn in this step: a recipe may leave only losses that begin after the warm-up.
-    if (output.total.requiresGrad) output.total.backward();
-    const norm = clipGradNorm(student.parameters(), optimizer.clip_norm);
-    const factor = learningRateFactor(step, this.steps, schedule.decay);
-    this.#setFactor(factor);
-    this.#optimizer.step();
-    this.#optimizer.zeroGrad();
-    const copySteps = schedule.ema_warmup_steps ?? this.warmup;
-    const decay = emaDecay(step + 1, { warmup: this.warmup, copySteps, decay: ema.decay });
-    updateTeacher(teacher, student, decay);
-    updateTeacherStatistics(teacher, student, decay);
+    const { norm, factor, decay } = updateNetworks({
+      total: output.total,
+      student,
+      teacher,
+      optimizer: this.#optimizer,
+      setFactor: this.#setFactor,
+      recipe,
+      progress,
+    });
     return { ...output, norm, stats: { ...output.stats, lr: optimizer.lr * factor, ema_decay: decay } };
   }
 

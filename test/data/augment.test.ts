@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { drawAugmentation, planImage, writePixels } from "../../src/data/augment.ts";
+import {
+  augmentDefaults,
+  drawAugmentation,
+  plainly,
+  planImage,
+  recolour,
+  writePixels,
+} from "../../src/data/augment.ts";
 import type { ImagePlan } from "../../src/data/image.ts";
 import { Rng } from "../../src/data/rng.ts";
 import { coordinates } from "./fixture.ts";
@@ -37,7 +44,7 @@ describe("writePixels", () => {
 });
 
 describe("planImage", () => {
-  const settings = { height: 64, width: 48, draws: { flip: false, scale: 0.75, across: 0, down: 0 } };
+  const settings = { height: 64, width: 48, draws: { scale: 0.75, across: 0, down: 0 } };
   const plan = (width: number, height: number, draws = {}) => {
     const make = planImage({ ...settings, crop: "scale_crop", draws: { ...settings.draws, ...draws } });
     return (make as (original: { width: number; height: number }) => ImagePlan)({ width, height });
@@ -66,7 +73,7 @@ describe("planImage", () => {
 });
 
 describe("drawAugmentation", () => {
-  const augment = { crop: "scale_crop", scale: [0.5, 2], flip: 0.25 } as const;
+  const augment = { ...augmentDefaults, crop: "scale_crop", scale: [0.5, 2], flip: 0.25 } as const;
   const draws = Array.from({ length: 4000 }, (_, i) => drawAugmentation(new Rng("draws", i), augment));
 
   it("flips with the given probability and draws factors over the whole range", () => {
@@ -82,5 +89,62 @@ describe("drawAugmentation", () => {
       drawAugmentation(new Rng("draws", i), { ...augment, crop: "resize" }),
     );
     expect(other).toEqual(draws.slice(0, 50));
+  });
+
+  it("blurs as often as asked for, by radii over the whole range, and moves no other draw", () => {
+    const blur = { probability: 0.5, radius: [0.15, 1.15] } as const;
+    const jitter = { ...augmentDefaults.jitter, probability: 0.8 };
+    const more = draws.map((_, i) => drawAugmentation(new Rng("draws", i), { ...augment, blur, jitter }));
+    expect(more.map(({ flip, scale, across, down }) => [flip, scale, across, down])).toEqual(
+      draws.map(({ flip, scale, across, down }) => [flip, scale, across, down]),
+    );
+    expect(draws.every((draw) => draw.blur === 0 && draw.colours.length === 0)).toBe(true);
+    const radii = more.map((draw) => draw.blur).filter((radius) => radius > 0);
+    expect(Math.abs(radii.length / 4000 - 0.5)).toBeLessThan(0.025);
+    expect(Math.min(...radii)).toBeGreaterThanOrEqual(0.15);
+    expect(Math.max(...radii)).toBeLessThan(1.15);
+    expect(Math.abs(radii.reduce((sum, radius) => sum + radius, 0) / radii.length - 0.65)).toBeLessThan(0.02);
+    const both = more.filter((draw) => draw.blur > 0 && draw.colours.length > 0).length;
+    expect(Math.abs(both / 4000 - 0.4)).toBeLessThan(0.025);
+  });
+});
+
+describe("recolour", () => {
+  const draws = { colours: [{ kind: "brightness", amount: 0.5 } as const], blur: 1 };
+
+  it("changes colours, then blurs", () => {
+    const pixels = Uint8Array.from({ length: 5 * 5 * 3 }, (_, i) => (i * 53) % 256);
+    const [both, first, second] = [pixels.slice(), pixels.slice(), pixels.slice()];
+    recolour(both, { height: 5, width: 5, draws });
+    recolour(first, { height: 5, width: 5, draws: { ...draws, blur: 0 } });
+    recolour(first, { height: 5, width: 5, draws: { ...draws, colours: [] } });
+    expect(both).toEqual(first);
+    recolour(second, { height: 5, width: 5, draws: { colours: [], blur: 0 } });
+    expect(second).toEqual(pixels);
+  });
+
+  it("gives the mirror image of what it gives for the mirror image", () => {
+    const picture = coordinates(7, 6, 90);
+    const at = (flip: boolean) => {
+      const out = new Uint8Array(7 * 6 * 3);
+      writePixels(picture, out, { height: 6, width: 7, flip });
+      recolour(out, { height: 6, width: 7, draws });
+      return reds(out, 7, 3);
+    };
+    expect(at(true)).toEqual(at(false).reverse());
+  });
+});
+
+describe("plainly", () => {
+  it("switches every change off", () => {
+    const plain = plainly({
+      crop: "scale_crop",
+      scale: [0.5, 2],
+      flip: 1,
+      jitter: { ...augmentDefaults.jitter, probability: 1 },
+      blur: { probability: 1, radius: [1, 2] },
+    });
+    const draws = Array.from({ length: 20 }, (_, i) => drawAugmentation(new Rng(i), plain));
+    for (const draw of draws) expect(draw).toMatchObject({ flip: false, scale: 1, colours: [], blur: 0 });
   });
 });

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { augmentDefaults } from "../../src/data/augment.ts";
 import { Loader, type LoaderOptions } from "../../src/data/loader.ts";
 import type { Batch, Dataset } from "../../src/data/types.ts";
 import { coordinates, Scratch } from "./fixture.ts";
@@ -100,6 +101,12 @@ describe("determinism", () => {
       expect(await batchesOf({ workers: 4, augment: { crop } })).toEqual(reference);
       expect(await batchesOf({ workers: 0, augment: { crop } })).toEqual(reference);
       expect(await batchesOf({ workers: 2, augment: { crop }, seed: 8 })).not.toEqual(reference);
+      const jitter = { ...augmentDefaults.jitter, probability: 0.8 };
+      const augment = { crop, jitter, blur: { probability: 0.5, radius: [0.15, 1.15] } } as const;
+      const coloured = await batchesOf({ workers: 1, augment });
+      expect(coloured).not.toEqual(reference);
+      expect(await batchesOf({ workers: 4, augment })).toEqual(coloured);
+      expect(await batchesOf({ workers: 0, augment })).toEqual(coloured);
     }
   });
 
@@ -182,6 +189,11 @@ describe("a loader", () => {
     refuse({ augment: { crop: "cut" } }, "crop");
     refuse({ augment: { scale: [2, 1] } }, "scale");
     refuse({ augment: { flip: 50 } }, "a probability in 0..1 for flip, got 50");
+    const { jitter } = augmentDefaults;
+    refuse({ augment: { jitter: { ...jitter, hue: 0.7 } } }, "a fraction of the circle in 0..0.5 for hue, got 0.7");
+    refuse({ augment: { jitter: { ...jitter, probability: 2 } } }, "a probability in 0..1 for jitter, got 2");
+    refuse({ augment: { jitter: { ...jitter, contrast: 3 } } }, "a number in 0..1 for contrast, got 3");
+    refuse({ augment: { blur: { probability: 1, radius: [2, 1] } } }, "two radii, the smaller first, for blur");
   });
 
   it("refuses a second call of next() while one is under way", async () => {

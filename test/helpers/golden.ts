@@ -1,5 +1,5 @@
 /** Comparing tensors with the golden files: full tensors, or summaries of mean, spread, extremes and sampled values. */
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { expect } from "vitest";
 import type { Tensor } from "../../src/torch/index.ts";
 
@@ -18,6 +18,18 @@ export interface Golden {
 /** Reads test/golden/<name>.json. */
 export function readGolden<T>(name: string): T {
   return JSON.parse(readFileSync(new URL(`../golden/${name}.json`, import.meta.url), "utf8")) as T;
+}
+
+/**
+ * Notes how far a result is from its oracle, as a line of JSON in the file that CSRM_DEVIATIONS names, where it names one: the
+ * numbers of docs/fidelity.md. @param deviation relative to the largest value, unless the name says otherwise
+ */
+export function recordDeviation(name: string, deviation: number): void {
+  const file = process.env.CSRM_DEVIATIONS;
+  if (!file) return;
+  const { testPath, currentTestName } = expect.getState();
+  const path = testPath?.replace(/^.*\/test\//, "test/");
+  appendFileSync(file, `${JSON.stringify({ path, test: currentTestName, name, deviation })}\n`);
 }
 
 /**
@@ -41,6 +53,7 @@ export function expectGolden(
     const difference = Math.abs(actual[indices[k]!]! - values[k]!);
     if (!(difference <= worst)) worst = difference; // keeps a NaN
   }
+  recordDeviation(name, absmax > 0 ? worst / absmax : worst);
   expect(worst, `largest deviation of ${name} (absmax ${absmax})`).toBeLessThanOrEqual(limit);
 
   const { mean, std, largest, norm } = statistics(actual);

@@ -1,7 +1,7 @@
 /** Reading the losses' golden file: tensors in float64, label maps, run-length masks; comparing scalars and gradients. */
 import { expect } from "vitest";
 import { grad, type Tensor, tensor } from "../../src/torch/index.ts";
-import { type Golden, readGolden } from "../helpers/golden.ts";
+import { type Golden, readGolden, recordDeviation } from "../helpers/golden.ts";
 
 /** 05-losses.json. Its numbers carry nine digits. */
 export const losses = readGolden<{
@@ -125,6 +125,7 @@ export function unrolled(runs: readonly number[]): number[] {
 
 export function expectClose(actual: Tensor | number, wanted: number, tolerance = DIGITS): void {
   const value = typeof actual === "number" ? actual : actual.item();
+  recordDeviation("value", Math.abs(value - wanted) / Math.max(1, Math.abs(wanted)));
   expect(Math.abs(value - wanted), `${value} should be ${wanted}`).toBeLessThanOrEqual(
     tolerance * Math.max(1, Math.abs(wanted)),
   );
@@ -136,6 +137,7 @@ export function expectTensor(actual: Tensor, wanted: Golden, factor = 1): void {
   const values = actual.toArray();
   const largest = Math.max(...wanted.data!.map(Math.abs)) * factor;
   const worst = Math.max(...wanted.data!.map((value, i) => Math.abs(values[i]! - value * factor)));
+  recordDeviation("gradient", largest > 0 ? worst / largest : worst);
   expect(worst, `largest deviation, of values up to ${largest}`).toBeLessThanOrEqual(DIGITS * largest);
 }
 

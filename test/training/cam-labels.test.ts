@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { tensor } from "../../src/torch/index.ts";
 import { combineLabelings, labelAbove, labelBetween, normaliseCams } from "../../src/training/cam-labels.ts";
+import { recordDeviation } from "../helpers/golden.ts";
 import { double, unrolled } from "../losses/fixture.ts";
 import { differing, pseudo } from "./pseudo-label-fixture.ts";
 
@@ -80,5 +81,6 @@ function expectSampled(
 ): void {
   const values = golden.data ?? golden.val!;
   const worst = values.map((value, k) => Math.abs(actual[golden.idx?.[k] ?? k]! - value));
+  recordDeviation("scores", Math.max(...worst));
   expect(Math.max(...worst)).toBeLessThan(1e-6);
 }

@@ -6,6 +6,7 @@ import { CsrmError } from "../../errors.ts";
 import { renderText } from "../../evaluation/table.ts";
 import { runPipeline, type Summary } from "../../pipeline/run.ts";
 import { duration } from "../../progress.ts";
+import { type DryRunFlags, showDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
 import { print, printJson } from "../output.ts";
 import { type RunOptions, withRun, withRunOptions } from "../run-options.ts";
 
@@ -21,6 +22,7 @@ const EXAMPLES = `
 Examples:
   csrm run toy --out runs/toy
   csrm run voc12-animals-mobilenetv2 --out runs/animals
+  csrm run voc12-animals-mobilenetv2 --dry-run        what it would do, and whether all is there
   csrm run voc12-animals-mobilenetv2 --start runs/animals/pretrain/model.safetensors --set contrast.weight=0 --out runs/no-contrast
   csrm run --images photos --tags tags.csv --weights mobilenet_v2.safetensors --out runs/mine
   csrm run --images photos --tags folders --weights mobilenet_v2.safetensors --out runs/mine
@@ -30,7 +32,7 @@ photos/cat/a.jpg shows a cat. Of annotations (labelme, CVAT, COCO, VOC) only the
 is named. OUT/report.html shows the result.`;
 
 export function register(program: Command): void {
-  withRunOptions(
+  const command = withRunOptions(
     program
       .command("run")
       .description(
@@ -48,9 +50,10 @@ export function register(program: Command): void {
         "own images: lines `id name` with 0 for the background (default: all tags that occur)",
       )
       .option("--start <file>", "start classifier of another run (default: one is trained first)"),
-  )
+  );
+  withDryRun(command)
     .addHelpText("after", EXAMPLES)
-    .action(async (name: string | undefined, options: OwnDataOptions) => {
+    .action(async (name: string | undefined, options: OwnDataOptions & DryRunFlags) => {
       const recipe = name ?? (options.images ? "own" : undefined);
       if (recipe === undefined) {
         throw new CsrmError(
@@ -59,6 +62,7 @@ export function register(program: Command): void {
         );
       }
       const set = [...ownData(options), ...options.set];
+      if (wantsDryRun(options)) return showDryRun(recipe, { ...options, set }, true);
       const { summary, report, out } = await withRun(recipe, { ...options, set }, async (run, progress) => ({
         summary: await runPipeline(run, progress, { start: options.start }),
         report: run.reportFile,

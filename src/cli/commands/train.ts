@@ -6,6 +6,7 @@ import { expected } from "../../errors.ts";
 import { openTrainingData } from "../../pipeline/prepare.ts";
 import { trainOf } from "../../pipeline/run.ts";
 import { duration } from "../../progress.ts";
+import { type DryRunFlags, showDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
 import { print, printJson } from "../output.ts";
 import { type RunOptions, withRun, withRunOptions } from "../run-options.ts";
 
@@ -13,19 +14,22 @@ const EXAMPLES = `
 Examples:
   csrm train toy --out runs/toy                       after csrm pretrain toy --out runs/toy
   csrm train toy --start runs/toy/pretrain/model.safetensors --set contrast.weight=0 --out runs/no-contrast
+  csrm train voc12-rs101 --dry-run                    what it would do: parameters, steps, memory, time
 
 Writes OUT/train/model.safetensors, the teacher, which csrm predict takes.`;
 
 export function register(program: Command): void {
-  withRunOptions(
+  const command = withRunOptions(
     program
       .command("train")
       .description("Trains CSRM from a start classifier.")
       .argument("<recipe>", "a YAML file, or the name of a built-in recipe")
       .option("--start <file>", "start classifier (default: OUT/pretrain/model.safetensors)"),
-  )
+  );
+  withDryRun(command)
     .addHelpText("after", EXAMPLES)
-    .action(async (recipe: string, options: RunOptions & { start?: string }) => {
+    .action(async (recipe: string, options: RunOptions & DryRunFlags & { start?: string }) => {
+      if (wantsDryRun(options)) return showDryRun(recipe, options, false);
       const done = await withRun(recipe, options, async (run, progress) => {
         const dataset = await openTrainingData(run.recipe, progress);
         const start = options.start ?? path.join(run.path, "pretrain", "model.safetensors");

@@ -1,5 +1,6 @@
 /** Recipe sections around the method: data, network, start classifier, batches, schedule, optimiser, prediction, files. */
 import { z } from "zod";
+import { augmentDefaults } from "../../data/augment.ts";
 import { SAMPLERS } from "../../data/sampler.ts";
 import {
   atLeast,
@@ -136,17 +137,36 @@ export const batch = section("images a step", {
     ),
 });
 
-export const transforms = section("augmentation", {
+const { jitter, blur } = augmentDefaults;
+
+export const transforms = section("augmentation of labelled images, and of the start's; the other half is only sized", {
   crop: z
     .enum(["resize", "scale_crop"])
-    .default("resize")
-    .describe("resize the whole image to data.size (paper) or crop it from a randomly scaled image (authors)"),
+    .default(augmentDefaults.crop)
+    .describe(
+      "resize the whole image to data.size (paper) or cut it from a randomly scaled image, mirrored where that is too small (authors)",
+    ),
   scale: z
     .tuple([positive(), positive()])
     .refine(([least, most]) => least <= most, "expected the smaller factor first for transforms.scale")
-    .default([0.625, 1.25])
+    .default([...augmentDefaults.scale])
     .describe("range of the random scale of scale_crop"),
-  flip: fraction().default(0.5).describe("how often an image is mirrored"),
+  flip: fraction().default(augmentDefaults.flip).describe("how often an image is mirrored"),
+  jitter: section("colour jitter, in random order", {
+    probability: fraction().default(jitter.probability).describe("how often an image is changed (authors: 0.8)"),
+    brightness: fraction().default(jitter.brightness).describe("brightness is multiplied by 1 ± up to this"),
+    contrast: fraction().default(jitter.contrast).describe("contrast is multiplied by 1 ± up to this"),
+    saturation: fraction().default(jitter.saturation).describe("saturation is multiplied by 1 ± up to this"),
+    hue: fraction().max(0.5).default(jitter.hue).describe("hue is turned by up to this fraction of the colour circle"),
+  }),
+  blur: section("Gaussian blur", {
+    probability: fraction().default(blur.probability).describe("how often an image is blurred (authors: 0.5)"),
+    radius: z
+      .tuple([notNegative(), notNegative()])
+      .refine(([least, most]) => least <= most, "expected the smaller radius first for transforms.blur.radius")
+      .default([...blur.radius])
+      .describe("range of its standard deviation, in pixels of the training image"),
+  }),
 });
 
 export const schedule = section("how long, and how rates move", {

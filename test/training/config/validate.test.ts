@@ -58,6 +58,7 @@ describe("recipe errors", () => {
     ["optimizer.lr", ".nan", "a number > 0"],
     ["schedule.steps", "1.5", "a whole number ≥ 1 or null"],
     ["ema.decay", "1", "a number ≥ 0 and < 1"],
+    ["transforms.jitter.hue", "0.6", "a number from 0 to 0.5"],
     ["s2c.weight", "{from: 0}", "a number ≥ 0 or a mapping with the keys from, to"],
     ["s2c.sigma", "2", "a number from 0 to 1 or a mapping with the keys from, to"],
     ["predict.threshold", "val", "a number from 0 to 1 or train"],
@@ -82,6 +83,7 @@ describe("recipe errors", () => {
     expect(linesFor("contrast: {low_rank: 6}\n")[0]).toContain("expected contrast.low_rank below contrast.high_rank");
     expect(linesFor("data: {lists: {score: []}}\n")[0]).toContain("expected a number for predict.threshold");
     expect(linesFor("transforms: {scale: [2, 1]}\n")[0]).toContain("the smaller factor first");
+    expect(linesFor("transforms: {blur: {radius: [2, 1]}}\n")[0]).toContain("the smaller radius first");
   });
 
   it("reports everything that is wrong at once", () => {

@@ -1,0 +1,133 @@
+/** What a recipe would do, without doing it: data, network, steps, memory, and one step on random images. Writes nothing. */
+import { freemem } from "node:os";
+import { loadClasses, subsetClasses } from "../data/classes.ts";
+import { labelledOnly } from "../data/dataset.ts";
+import type { ClassTable } from "../data/types.ts";
+import { CsrmError, messageOf } from "../errors.ts";
+import { buildModel, type ModelInfo } from "../models/model-file.ts";
+import { parameterGroups } from "../models/parameter-groups.ts";
+import type { Tensor } from "../torch/index.ts";
+import { manualSeed } from "../torch/index.ts";
+import type { Recipe } from "../training/config.ts";
+import { estimateMemory, type MemoryEstimate } from "../training/memory-estimate.ts";
+import { describeModel, loadStart, prepare } from "../training/network.ts";
+import { type Plan, planSteps } from "../training/plan.ts";
+import { type RandomStep, randomStep } from "../training/random-step.ts";
+import { openRecipeData } from "../training/recipe-data.ts";
+import { checkScoredLists } from "./prepare.ts";
+
+export interface DryRun {
+  recipe: Recipe;
+  network: {
+    backbone: string;
+    /** Foreground classes. */
+    classes: number;
+    parameters: number;
+    trainable: number;
+    /** Values in each of the optimiser's groups. */
+    groups: Record<string, number>;
+  };
+  /** null where the training list cannot be opened. */
+  data: { images: number; tagged: number } | null;
+  /** null where it depends on data that cannot be opened. */
+  plan: Plan | null;
+  memory: MemoryEstimate;
+  /** null where it was not wanted, or where something stands in its way. */
+  step: (RandomStep & { peak_bytes: number | null }) | null;
+  /** What would keep the recipe from running here; empty when nothing is known. */
+  problems: string[];
+}
+
+export interface DryRunOptions {
+  /** Whether to make a step on random images. */
+  step: boolean;
+  /** Also look for the masks of the lists that `run` measures on. */
+  scored: boolean;
+  /** What is known to be wrong already, e.g. with the device; there is then no step. */
+  problems?: readonly string[];
+}
+
+/** @throws CsrmError where not even the network can be built, e.g. when its classes are only known from data that are not there */
+export async function dryRun(recipe: Recipe, options: DryRunOptions): Promise<DryRun> {
+  const problems = [...(options.problems ?? [])];
+  const blocked = problems.length > 0;
+  const { data, classes } = await lookAtData(recipe, problems);
+  if (options.scored && recipe.data.layout !== "toy") {
+    await attempt(problems, () => checkScoredLists(recipe));
+  }
+  manualSeed(recipe.seed);
+  const device = blocked ? "cpu" : recipe.device;
+  const info =
+    (await attempt(problems, () => describeModel(recipe, "csrm", classes))) ?? withoutWeights(recipe, classes);
+  const student = buildModel(info as ModelInfo & { kind: "csrm" });
+  await attempt(problems, () => loadStart(student, recipe));
+  prepare(student, recipe.model, device);
+  try {
+    const memory = estimateMemory(student, recipe);
+    const groups = Object.entries(parameterGroups(student)).map(([name, group]) => [name, sizeOf(group.values())]);
+    const network = {
+      backbone: recipe.model.backbone,
+      classes: classes.ids.length - 1,
+      parameters: sizeOf(student.parameters()),
+      trainable: sizeOf(student.parameters().filter((each) => each.requiresGrad)),
+      groups: Object.fromEntries(groups) as Record<string, number>,
+    };
+    const known = recipe.schedule.steps !== null && recipe.schedule.warmup_steps !== null;
+    const plan = data || known ? planSteps(recipe, data?.tagged ?? 0) : null;
+    const fits = device !== "cpu" || memory.total < freemem();
+    if (!fits && !blocked) {
+      problems.push(
+        `a step takes about ${gib(memory.total)} of memory, and ${gib(freemem())} are free; lower batch.labelled, batch.unlabelled or data.size`,
+      );
+    }
+    const step =
+      options.step && fits && !blocked ? randomStep(student, info as ModelInfo & { kind: "csrm" }, recipe) : null;
+    const peak_bytes = device === "cpu" ? process.resourceUsage().maxRSS * 1024 : null;
+    return { recipe, network, data, plan, memory, step: step && { ...step, peak_bytes }, problems };
+  } finally {
+    student.dispose();
+  }
+}
+
+export function gib(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}
+
+async function lookAtData(recipe: Recipe, problems: string[]): Promise<{ data: DryRun["data"]; classes: ClassTable }> {
+  const { layout, toy, lists } = recipe.data;
+  if (layout === "toy") return { data: { images: toy.train, tagged: toy.train }, classes: tableOf(recipe) };
+  const before = problems.length;
+  const dataset = await attempt(problems, () => openRecipeData(recipe, lists.train));
+  if (!dataset) {
+    if (layout === "folder" && recipe.data.classes === "auto") throw new CsrmError(problems[before]!, { code: "data" });
+    return { data: null, classes: tableOf(recipe) };
+  }
+  const tagged = await attempt(problems, () => labelledOnly(dataset).samples.length);
+  return { data: { images: dataset.samples.length, tagged: tagged ?? 0 }, classes: dataset.classes };
+}
+
+/** The class table that a recipe names, without a look at its data. */
+function tableOf({ data: { layout, classes, subset } }: Recipe): ClassTable {
+  const all = loadClasses(classes === "auto" ? layout : classes);
+  return subset ? subsetClasses(all, subset) : all;
+}
+
+/** The same network where its weights cannot be read. */
+function withoutWeights(recipe: Recipe, classes: ClassTable): ModelInfo {
+  return describeModel({ ...recipe, model: { ...recipe.model, weights: null } }, "csrm", classes);
+}
+
+/** Notes what a piece of work complains of, once; the defects of csrm itself pass. */
+async function attempt<T>(problems: string[], work: () => T | Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CsrmError)) throw error;
+    if (!problems.includes(messageOf(error))) problems.push(messageOf(error));
+    return null;
+  }
+}
+
+function sizeOf(tensors: Iterable<Tensor>): number {
+  return [...tensors].reduce((sum, each) => sum + each.numel, 0);
+}

@@ -1,0 +1,42 @@
+/** What follows a step's losses: backward, clipping, the optimiser at its scheduled rate, and the teacher's move. */
+import type { Tensor } from "../torch/index.ts";
+import type { Module } from "../torch/nn/index.ts";
+import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
+import type { Recipe } from "./config.ts";
+import { updateTeacher, updateTeacherStatistics } from "./ema.ts";
+import { emaDecay, learningRateFactor, type Span } from "./schedules.ts";
+
+export interface Update {
+  /** The weighted sum of the losses. */
+  total: Tensor;
+  student: Module;
+  teacher: Module;
+  optimizer: Optimizer;
+  /** Scales all learning rates; see createOptimizer. */
+  setFactor(factor: number): void;
+  recipe: Pick<Recipe, "optimizer" | "schedule" | "ema">;
+  /** `step` counts from 0. */
+  progress: Span & { step: number };
+}
+
+/** @returns the gradients' norm before clipping (null without gradients), the rates' factor and the teacher's decay of this step */
+export function updateNetworks({ total, student, teacher, optimizer, setFactor, recipe, progress }: Update): {
+  norm: Tensor | null;
+  factor: number;
+  decay: number;
+} {
+  const { step, steps, warmup } = progress;
+  const { schedule, ema } = recipe;
+  // Without a graph there is nothing to learn in this step: a recipe may leave only losses that begin after the warm-up.
+  if (total.requiresGrad) total.backward();
+  const norm = clipGradNorm(student.parameters(), recipe.optimizer.clip_norm);
+  const factor = learningRateFactor(step, steps, schedule.decay);
+  setFactor(factor);
+  optimizer.step();
+  optimizer.zeroGrad();
+  const copySteps = schedule.ema_warmup_steps ?? warmup;
+  const decay = emaDecay(step + 1, { warmup, copySteps, decay: ema.decay });
+  updateTeacher(teacher, student, decay);
+  updateTeacherStatistics(teacher, student, decay);
+  return { norm, factor, decay };
+}
