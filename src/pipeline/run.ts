@@ -14,7 +14,8 @@ import type { Run } from "../run-folder.ts";
 import { readJson, type StageName, writeJson } from "../run-stage.ts";
 import { setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
-import { pretrainStage, type StageOptions, type StageResult, trainedModel, trainStage } from "../training/stages.ts";
+import { pretrainStage, type StageOptions, type StageResult, trainStage } from "../training/stages.ts";
+import { chosenModel } from "./chosen-model.ts";
 import { evaluateAll } from "./evaluations.ts";
 import { predictAll } from "./predictions.ts";
 import { checkScoredLists, openTrainingData } from "./prepare.ts";
@@ -44,10 +45,10 @@ export async function runPipeline(run: Run, progress: Progress, options: Pipelin
   await checkScoredLists(recipe);
   const start = options.start ? sharedStart(options.start) : await pretrainOf(run, dataset, progress);
   const trained = await trainOf(run, dataset, { progress, start: start.model });
-  const model = trainedModel(run.stage("train"), recipe);
 
   const predict = run.stage("predict");
   const predictSeconds = timer();
+  const model = await chosenModel({ recipe, train: run.stage("train"), folder: predict.path, progress });
   const models = { start: start.model, csrm: model };
   const passes = await predictAll({ recipe, folder: predict.path, models, progress });
   const predicting = { seconds: secondsOf(predict.results()) + predictSeconds() };

@@ -90,7 +90,8 @@ export class CheckpointFolder {
     return "delete it to begin the stage anew";
   }
 
-  private steps(): number[] {
+  /** Steps of the numbered checkpoints that are there, ascending. */
+  steps(): number[] {
     if (!existsSync(this.folder)) return [];
     return readdirSync(this.folder)
       .flatMap((name) => /^step-(\d+)\.safetensors$/.exec(name)?.[1] ?? [])

@@ -101,12 +101,12 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
 }
 
 /**
- * The network that prediction uses: the teacher at the end of training, or at an earlier checkpoint where predict.checkpoint names one.
+ * The teacher at the end of training, or at an earlier checkpoint.
+ * @param checkpoint "last" or "step-N"
  * @throws CsrmError when there is no such checkpoint
  */
-export function trainedModel(stage: Stage, recipe: Recipe): string {
+export function trainedModel(stage: Stage, checkpoint: string): string {
   const last = path.join(stage.path, "model.safetensors");
-  const { checkpoint } = recipe.predict;
   if (checkpoint === "last") return last;
   const file = path.join(stage.path, `model-${checkpoint}.safetensors`);
   if (existsSync(file)) return file;

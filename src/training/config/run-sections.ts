@@ -225,10 +225,13 @@ export const predict = section("CAMs and label maps of the trained network", {
   crf: z.boolean().default(true).describe("also write label maps refined as refine.crf says"),
   checkpoint: z
     .string()
-    .regex(/^(last|step-\d+)$/)
-    .meta({ form: '"last" or "step-N"' })
+    .regex(/^(last|step-\d+|best_by_masks)$/)
+    .meta({ form: '"last", "step-N" or "best_by_masks"' })
     .default("last")
-    .describe("which checkpoint of the training"),
+    .describe(
+      "which checkpoint of the training; best_by_masks: of those that checkpoints.keep left, the one whose CAMs fit the masks of the first " +
+        "of data.lists.score best, looked at when training is over (authors)",
+    ),
 });
 
 export const checkpoints = section("saved states", {

@@ -74,6 +74,11 @@ export const recipeSchema = z
   .refine((recipe) => recipe.predict.threshold !== "train" || recipe.data.lists.score.length > 0, {
     path: ["predict", "threshold"],
     message: "expected a number for predict.threshold, since data.lists.score names no list to choose it on",
+  })
+  .refine((recipe) => recipe.predict.checkpoint !== "best_by_masks" || recipe.data.lists.score.length > 0, {
+    path: ["predict", "checkpoint"],
+    message:
+      "expected last or step-N for predict.checkpoint, since data.lists.score names no list whose masks could choose",
   });
 
 /** A recipe with every value filled in; keys as in the YAML files. */

@@ -68,7 +68,7 @@ describe("recipe errors", () => {
       "{shortest: 300}",
       "original or training or a list of 2 whole numbers ≥ 32 or a mapping with the key longest",
     ],
-    ["predict.checkpoint", "best", '"last" or "step-N"'],
+    ["predict.checkpoint", "best", '"last", "step-N" or "best_by_masks"'],
     ["pretrain.optimizer", "adam", "sgd or adamw"],
   ])("refuses %s: %s", (key, value, wanted) => {
     const [line, ...rest] = linesFor("", [`${key}=${value}`]);
