@@ -94,8 +94,10 @@ export function linkFileSync(from: string, to: string): boolean {
     fs.renameSync(temporary, to);
     return true;
   } catch {
-    fs.rmSync(temporary, { force: true });
     return false;
+  } finally {
+    // Moving one name of a file over another of the same file does nothing and leaves both.
+    fs.rmSync(temporary, { force: true });
   }
 }
 

@@ -2,7 +2,7 @@ import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { readFileBytes, readTextSync, writeFileAtomic, writeFileAtomicSync } from "../src/files.ts";
+import { linkFileSync, readFileBytes, readTextSync, writeFileAtomic, writeFileAtomicSync } from "../src/files.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -53,6 +53,21 @@ describe.each(Object.entries(writers))("%s", (_, write) => {
     await expect(write(join(folder, "plain", "x"), "x")).rejects.toThrow(
       /plain\/x: a part of the path is not a folder/,
     );
+  });
+});
+
+describe("a second name of a file", () => {
+  it("replaces what had it, and leaves nothing beside even when both were the same file already", () => {
+    const [from, to] = [join(folder, "a"), join(folder, "b")];
+    writeFileSync(from, "new");
+    writeFileSync(to, "old");
+    for (let i = 0; i < 2; i++) {
+      expect(linkFileSync(from, to)).toBe(true);
+      expect(readFileSync(to, "utf8")).toBe("new");
+      expect(readdirSync(folder).sort()).toEqual(["a", "b"]);
+    }
+    expect(linkFileSync(join(folder, "gone"), to)).toBe(false);
+    expect(readdirSync(folder).sort()).toEqual(["a", "b"]);
   });
 });
 

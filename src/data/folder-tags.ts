@@ -35,10 +35,13 @@ export function folderEntries({ files }: Pick<ImageList, "files">): { entries: T
 /** Ids in groups of files with equal bytes; one that does not exist is alone. */
 function equalFiles(ids: readonly string[], files: ReadonlyMap<string, string>): string[][] {
   const groups = new Map<string, string[]>();
+  const sizes = new Map(ids.map((id) => [id, fs.statSync(files.get(id)!, { throwIfNoEntry: false })?.size]));
   for (const id of ids) {
     const file = files.get(id)!;
-    const bytes = fs.existsSync(file) ? fs.readFileSync(file) : null;
-    const key = bytes === null ? id : createHash("sha256").update(bytes).digest("hex");
+    const size = sizes.get(id);
+    // Most files of one name differ in size already, and are not read.
+    const alone = size === undefined || [...sizes.values()].filter((other) => other === size).length === 1;
+    const key = alone ? id : createHash("sha256").update(fs.readFileSync(file)).digest("hex");
     groups.set(key, [...(groups.get(key) ?? []), id]);
   }
   return [...groups.values()];

@@ -8,7 +8,7 @@ export type Sampler = (typeof SAMPLERS)[number];
 const MOST_OFTEN = 10;
 
 /**
- * The weights by which images are drawn. Images without tags weigh 1.
+ * The weights by which images are drawn. Images without tags weigh as much as tagged ones on average.
  * - balanced_sample: the product over all classes of n / (2 · number of images that agree with this one about the
  *   class), scikit-learn's "balanced" weights of multi-label data.
  * - balanced_class: the largest of (images with the most frequent class) / (images with the class) over the image's
@@ -24,8 +24,11 @@ export function samplingWeights(samples: readonly Sample[], sampler: Sampler): F
     counts.reduce((weight, count, k) => (weight * tagged.length) / (2 * (tags[k] ? count : tagged.length - count)), 1);
   const rarest = (tags: Uint8Array) =>
     Math.max(1, ...counts.map((count, k) => (tags[k] ? Math.min(most / count, MOST_OFTEN) : 1)));
-  const weightOf = sampler === "balanced_sample" ? product : rarest;
-  return Float64Array.from(samples, ({ tags }) => (tags ? weightOf(tags) : 1));
+  const weights = tagged.map(sampler === "balanced_sample" ? product : rarest);
+  // The products are tiny where classes are many: without tags an image weighs as a tagged one does on average.
+  const untagged = weights.reduce((sum, weight) => sum + weight, 0) / Math.max(1, weights.length) || 1;
+  const next = weights[Symbol.iterator]();
+  return Float64Array.from(samples, ({ tags }) => (tags ? next.next().value! : untagged));
 }
 
 /**

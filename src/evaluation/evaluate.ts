@@ -19,7 +19,7 @@ import { type CamFile, camMapsOf, predictionFolder, readCams, readLabels } from 
 import { resizeNearest } from "./resize-nearest.ts";
 import { ThresholdSweep } from "./threshold-sweep.ts";
 
-export interface EvaluateOptions extends Omit<EvaluationLabel, "predictions" | "masks" | "images"> {
+export interface EvaluateOptions extends Omit<EvaluationLabel, "predictions" | "masks" | "images" | "source"> {
   /** Folder of label PNGs (`<id>.png`, dataset ids) or CAMs (`<id>.npz` or `cams/<id>.npz`). */
   predictions: string;
   /** Folder of masks, `<id>.png` of dataset ids, 255 = not annotated. */
@@ -87,7 +87,7 @@ export async function evaluatePredictions(options: EvaluateOptions): Promise<Eva
   };
   const context = { split, method, label, tta, crf, ...paths, classes, count: ids.length, resized };
   if (folder.kind === "labels") return evaluationOfLabels(confusion, context);
-  return evaluationOfCams(sweep, { ...context, threshold, thresholdFrom });
+  return evaluationOfCams(sweep, { ...context, source, threshold, thresholdFrom });
 }
 
 /** Scores of the image's own size where the file allows, as the label maps of `csrm predict` come from these. */

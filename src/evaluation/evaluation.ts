@@ -5,6 +5,7 @@
 import type { ClassTable } from "../data/types.ts";
 import { CsrmError, expected, messageOf } from "../errors.ts";
 import { readTextSync } from "../files.ts";
+import type { Source } from "../inference/predictor.ts";
 import type { Confusion } from "./confusion.ts";
 import { type Metrics, metricsOf } from "./metrics.ts";
 import { bestPoint, SWEEP_THRESHOLDS, type SweepPoint, type ThresholdSweep } from "./threshold-sweep.ts";
@@ -21,6 +22,8 @@ export interface EvaluationLabel {
   tta?: string | null;
   /** Whether a dense CRF refined the predictions. */
   crf?: boolean | null;
+  /** Which of csrm predict's scores was measured; null: label maps, or activation maps of another program. */
+  source?: Source | null;
   /** Folder of the predictions. */
   predictions?: string | null;
   /** Folder of the masks. */
@@ -34,19 +37,19 @@ export type SweepFigures = Pick<SweepPoint, "threshold" | "miou" | "miou_fg" | "
 
 /** Figures are fractions 0–1; arrays have one entry a class of {@link names}. */
 export interface Evaluation extends Metrics, Required<EvaluationLabel> {
-  /** "labels": label maps; "cams": scores with a background threshold, activation maps if nothing else is said. */
+  /** "labels": label maps, which may have been made from scores at a threshold; "cams": scores with a background threshold. */
   kind: "labels" | "cams";
   /** Number of images. */
   count: number;
   /** Images whose prediction had another size than the mask and was resized (nearest). */
   resized: number;
-  /** The background threshold of these figures; null for label maps. */
+  /** The background threshold of these figures; null where none was applied here. */
   threshold: number | null;
-  /** Where the threshold comes from, e.g. "best on this split", "given", "best on train"; null for label maps. */
+  /** Where the threshold comes from, e.g. "best on this split", "given", "best on train"; null without a threshold. */
   threshold_from: string | null;
-  /** The first of the tried thresholds with the highest mIoU on this very split; null for label maps. */
+  /** The first of the tried thresholds with the highest mIoU on this very split; null without a threshold. */
   best: SweepFigures | null;
-  /** All tried thresholds, ascending; null for label maps. */
+  /** All tried thresholds, ascending; null without a threshold. */
   sweep: SweepFigures[] | null;
   /** Dataset ids of the classes. */
   ids: number[];
@@ -137,6 +140,7 @@ function assemble(metrics: Metrics, kind: Evaluation["kind"], context: Evaluatio
     threshold_from: null,
     tta: context.tta ?? null,
     crf: context.crf ?? null,
+    source: context.source ?? null,
     ...metrics,
     best: null,
     sweep: null,

@@ -17,6 +17,11 @@ export class PickleCursor {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  /** How many bytes there are. */
+  get length(): number {
+    return this.#bytes.length;
+  }
+
   /** How many bytes have been read. */
   get position(): number {
     return this.#at;

@@ -27,12 +27,16 @@ export interface UnpickleOptions {
 
 const MARK = Symbol("mark");
 
+/** Containers that a pickle may build, and one more for so many bytes: millions of empty ones fit a small packed file and take gigabytes. */
+const CONTAINERS = { most: 1_000_000, bytes: 8 };
+
 /** The stack machine of a pickle; every method that finds its input malformed throws an error naming the file. */
 export class PickleMachine {
   readonly input: PickleCursor;
   readonly options: UnpickleOptions;
   readonly #stack: unknown[] = [];
   readonly #memo = new Map<number, unknown>();
+  #containers = 0;
 
   constructor(input: PickleCursor, options: UnpickleOptions) {
     this.input = input;
@@ -40,7 +44,13 @@ export class PickleMachine {
   }
 
   push(value: unknown): void {
+    if (typeof value === "object" && value !== null) this.#count();
     this.#stack.push(value);
+  }
+
+  #count(): void {
+    const most = CONTAINERS.most + this.input.length / CONTAINERS.bytes;
+    if (++this.#containers > most) throw this.input.fail(`it builds more than ${Math.floor(most)} lists and tables`);
   }
 
   pop(): unknown {
@@ -56,6 +66,7 @@ export class PickleMachine {
   }
 
   mark(): void {
+    this.#count();
     this.#stack.push(MARK);
   }
 

@@ -55,6 +55,8 @@ export function encodeRle(
     // Below the box, and above it in the next column, lie pixels that do not count.
     if (inside && box.height < height) turn(x * height + box.y + box.height);
   }
+  // A run down to the last corner of a box as high as the map goes no further.
+  if (inside && box.x + box.width < width) turn((box.x + box.width) * height);
   // A run that ends with a box in the last corner is the last.
   if (from < width * height) counts.push(width * height - from);
   return counts;

@@ -96,19 +96,22 @@ export function decodeEntities(text: string): string {
 /** Lines of ascending places in a text, counted on from the last one. */
 class LineCounter {
   readonly #text: string;
-  #place = 0;
+  /** Where the current line ends. */
+  #end: number;
   #line = 1;
 
   constructor(text: string) {
     this.#text = text;
+    this.#end = this.#next(0);
   }
 
   at(place: number): number {
-    for (let next = this.#text.indexOf("\n", this.#place); next >= 0 && next < place; ) {
-      this.#line++;
-      this.#place = next + 1;
-      next = this.#text.indexOf("\n", this.#place);
-    }
+    for (; this.#end < place; this.#line++) this.#end = this.#next(this.#end + 1);
     return this.#line;
+  }
+
+  #next(from: number): number {
+    const end = this.#text.indexOf("\n", from);
+    return end < 0 ? Number.POSITIVE_INFINITY : end;
   }
 }

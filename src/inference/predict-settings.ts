@@ -40,12 +40,16 @@ export function augmentationText({ scales, flip }: Pick<PredictSettings, "scales
   return parts.length > 0 ? parts.join(" and ") : "none";
 }
 
+/** Raised when what is kept of the segmentation branch changes its meaning, so that older results are not taken for new ones. */
+const SEGMENTATION_VERSION = 2;
+
 /** What decides over the results, for settings.json. Where the network runs does not count. */
 export function predictionStamp(
   { device: _, ...settings }: PredictSettings,
   { model, classes }: { model: string; classes: ClassTable },
 ): Settings {
-  return { model, classes: classes.ids, ...settings };
+  const version = settings.source === "cam" ? {} : { segmentation: SEGMENTATION_VERSION };
+  return { model, classes: classes.ids, ...settings, ...version };
 }
 
 /** @throws CsrmError when a network was trained for other classes than a data set has */

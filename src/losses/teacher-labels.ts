@@ -25,18 +25,22 @@ export interface TeacherLabels {
 export function teacherLabels(logits: Tensor, tags: Tensor, absent: AbsentClasses = "drop"): TeacherLabels {
   return noGrad(() =>
     scope(() => {
-      const restricted = restrictLogits(logits, allowedClasses(tags)).softmax(1);
-      const chances = absent === "merge" ? merged(logits, restricted) : restricted;
+      const restricted = restrictLogits(logits, allowedClasses(tags));
+      const chances = absent === "merge" ? merged(logits, restricted, tags) : restricted.softmax(1);
       const [confidence, labels] = chances.maxAlong(1);
       return { labels: labels.to("uint8"), confidence };
     }),
   );
 }
 
-/** The background as probable as among all classes, the tagged classes in their proportions sharing the rest; without any all is background. */
-function merged(logits: Tensor, restricted: Tensor): Tensor {
-  const classes = restricted.narrow(1, 1, restricted.shape[1]! - 1);
-  const foreground = logits.softmax(1).narrow(1, 0, 1).neg().add(1); // [B, 1, H, W]
-  const scaled = classes.mul(foreground.div(classes.sum([1], true).clamp(1e-30)));
-  return cat([scaled.sum([1], true).neg().add(1), scaled], 1);
+/**
+ * The background as probable as among all classes, the tagged classes sharing the rest in their proportions; without any all is background.
+ * src/inference/segmentation.ts does the same for one image.
+ */
+function merged(logits: Tensor, restricted: Tensor, tags: Tensor): Tensor {
+  const classes = logits.shape[1]! - 1;
+  const some = tags.ne(0).sum(1).gt(0).to(logits.dtype).reshape([-1, 1, 1, 1]);
+  const foreground = logits.softmax(1).narrow(1, 0, 1).neg().add(1).mul(some); // [B, 1, H, W]
+  const shares = restricted.narrow(1, 1, classes).softmax(1);
+  return cat([foreground.neg().add(1), shares.mul(foreground)], 1);
 }

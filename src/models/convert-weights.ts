@@ -103,7 +103,8 @@ function describe(file: TensorFile, options: ConvertOptions & { backbone: string
   if (!known.outputStrides.includes(outputStride)) {
     throw expected(`one of ${known.outputStrides.join(", ")} with ${backbone}`, "--output-stride", outputStride);
   }
-  const held = stored.get("classifier.weight")!.shape[0]!;
+  const held = stored.get("classifier.weight")?.shape[0];
+  if (held === undefined) throw expected("scores (classifier.weight)", "--classes", "a file without any");
   if (held !== classes.ids.length - 1) {
     const names = classes.names.slice(1);
     throw expected(`${held} classes as in the file`, "--classes", `${names.length}: ${names.join(", ")}`);

@@ -1,4 +1,4 @@
-/** Published weights that csrm can start from: where they are, how to know them, under which licence. Fetched only when asked for. */
+/** Published weights of backbones and of SAM: where they are, how to know them, under which licence. Fetched only when asked for. */
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";

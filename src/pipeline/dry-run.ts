@@ -1,5 +1,4 @@
 /** What a recipe would do, without doing it: data, network, steps, memory, and one step on random images. Writes nothing. */
-import { freemem } from "node:os";
 import { loadClasses, subsetClasses } from "../data/classes.ts";
 import { labelledOnly } from "../data/dataset.ts";
 import type { ClassTable } from "../data/types.ts";
@@ -74,10 +73,12 @@ export async function dryRun(recipe: Recipe, options: DryRunOptions): Promise<Dr
     };
     const known = recipe.schedule.steps !== null && recipe.schedule.warmup_steps !== null;
     const plan = data || known ? planSteps(recipe, data?.tagged ?? 0) : null;
-    const fits = device !== "cpu" || memory.total < freemem();
+    // Unlike the machine's free memory this knows a container's limit.
+    const available = process.availableMemory();
+    const fits = device !== "cpu" || memory.total < available;
     if (!fits && !blocked) {
       problems.push(
-        `a step takes about ${gib(memory.total)} of memory, and ${gib(freemem())} are free; lower batch.labelled, batch.unlabelled or data.size`,
+        `a step takes about ${gib(memory.total)} of memory, and ${gib(available)} are free; lower batch.labelled, batch.unlabelled or data.size`,
       );
     }
     const step =

@@ -2,7 +2,7 @@
 import { expected } from "../errors.ts";
 import { arange, cat, full, scope, stack, type Tensor, tensor, where, zeros } from "../torch/index.ts";
 import type { CrfParams } from "./crf-params.ts";
-import { buildLattice, filter, type TensorLattice } from "./tensor-lattice.ts";
+import { buildLattice, filter, mostGroups, type TensorLattice } from "./tensor-lattice.ts";
 
 /** Pixels that are worked on at once: some 3 GiB at the peak, with two labelings of three labels. */
 const CHUNK = 2 ** 22;
@@ -17,12 +17,11 @@ const CHUNK = 2 ** 22;
 export function tensorCrf(images: Tensor, unary: Tensor, counts: readonly number[], params: CrfParams): Tensor {
   return scope(() => {
     const [batch, , , height, width] = unary.shape as [number, number, number, number, number];
-    const wanted = [batch, height, width, 3];
-    if (images.dtype !== "uint8" || images.shape.join() !== wanted.join()) {
-      throw expected(`uint8 images [${wanted.join(", ")}]`, "the CRF", `${images.dtype} [${images.shape.join(", ")}]`);
-    }
+    if (batch === 0) return unary.clone();
+    assertInput(images, unary, counts, params);
     const gaussian = params.gaussianCompat > 0 ? gaussianLattice(unary, params) : null;
-    const run = Math.max(1, Math.floor(CHUNK / (height * width)));
+    const together = mostGroups(extentsOf(height, width, params));
+    const run = Math.max(1, Math.min(together, Math.floor(CHUNK / (height * width))));
     const parts: Tensor[] = [];
     for (let start = 0; start < batch; start += run) {
       const length = Math.min(run, batch - start);
@@ -53,6 +52,12 @@ export interface TensorCrfLabelsOptions {
 export function tensorCrfLabels({ images, labels, classes, gtProb, params }: TensorCrfLabelsOptions): Tensor {
   return scope(() => {
     const { device } = labels;
+    if (labels.dtype !== "uint8") throw expected("uint8 labels", "the CRF", labels.dtype);
+    if (!(gtProb > 0 && gtProb < 1)) throw expected("a number between 0 and 1", "gtProb", gtProb);
+    const isId = (id: number) => Number.isInteger(id) && id >= 0 && id <= 255;
+    if (classes.length !== labels.shape[0] || !classes.every((own) => own.length > 0 && own.every(isId))) {
+      throw expected("at least one class id in 0..255 for each image", "the CRF", classes);
+    }
     const counts = classes.map((own) => own.length);
     const longest = Math.max(...counts);
     // No label is −1, so places beyond an image's classes are never the given label.
@@ -114,6 +119,36 @@ function labelsBeyond(counts: readonly number[], labels: number, device: string)
   return limits.reshape([counts.length, 1, labels, 1]).to({ device });
 }
 
+/** The largest features of the appearance kernel. */
+function extentsOf(height: number, width: number, { bilateralSxy: sxy, bilateralSrgb: srgb }: CrfParams): number[] {
+  return [(width - 1) / sxy, (height - 1) / sxy, ...[255, 255, 255].map((most) => most / srgb)];
+}
+
+/** The bounds of the C++ operator. */
+function assertInput(images: Tensor, unary: Tensor, counts: readonly number[], params: CrfParams): void {
+  const [batch, , labels, height, width] = unary.shape as [number, number, number, number, number];
+  const shown = ({ dtype, shape }: Tensor) => `${dtype} [${shape.join(", ")}]`;
+  const wanted = [batch, height, width, 3];
+  if (images.dtype !== "uint8" || images.shape.join() !== wanted.join()) {
+    throw expected(`uint8 images [${wanted.join(", ")}]`, "the CRF", shown(images));
+  }
+  if (unary.dtype !== "float32") throw expected("float32 energies", "the CRF", shown(unary));
+  const fits = (count: number) => Number.isInteger(count) && count >= 1 && count <= labels;
+  if (counts.length !== batch || !counts.every(fits)) {
+    throw expected(`${batch} label counts in 1..${labels}`, "the CRF", counts);
+  }
+  const { gaussianSxy, bilateralSxy, bilateralSrgb, gaussianCompat, bilateralCompat, iterations } = params;
+  for (const [name, width] of Object.entries({ gaussianSxy, bilateralSxy, bilateralSrgb })) {
+    if (!(width >= 1e-6 && width <= 1e9)) throw expected("a number in 1e-6..1e9", name, width);
+  }
+  for (const [name, weight] of Object.entries({ gaussianCompat, bilateralCompat })) {
+    if (!(weight >= 0 && weight <= 1e6)) throw expected("a number in 0..1e6", name, weight);
+  }
+  if (!(Number.isInteger(iterations) && iterations >= 0))
+    throw expected("iterations of at least 0", "the CRF", iterations);
+  if (!unary.isfinite().all().item()) throw expected("finite energies", "the CRF", "NaN or infinity");
+}
+
 /** x and y of every pixel, row by row, divided by the width: [H·W] each. */
 function positions(height: number, width: number, sxy: number, device: string): [x: Tensor, y: Tensor] {
   const along = (length: number) => arange(0, length, { dtype: "float32", device }).div(sxy);
@@ -139,7 +174,7 @@ function bilateralLattice(images: Tensor, params: CrfParams): TensorLattice {
       .to("float32")
       .div(srgb);
     const features = cat([where.expand([count, -1, -1]).reshape([-1, 2]), colours], 1);
-    const extents = [(width - 1) / sxy, (height - 1) / sxy, ...[255, 255, 255].map((most) => most / srgb)];
+    const extents = extentsOf(height, width, params);
     const ids = arange(0, count, { device: images.device })
       .unsqueeze(1)
       .expand([count, height * width])

@@ -77,6 +77,11 @@ export function filter({ vertices, weights, neighbours, count }: TensorLattice, 
   });
 }
 
+/** How many groups of points with these extents can be numbered together; 0: not even one. */
+export function mostGroups(extents: readonly number[]): number {
+  return Math.floor(Number.MAX_SAFE_INTEGER / numbering(extents, 0).span);
+}
+
 interface Embedding {
   /** [(d + 1)·P] int64, corner by corner: the vertices' keys. */
   keys: Tensor;

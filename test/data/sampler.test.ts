@@ -13,14 +13,14 @@ describe("weights", () => {
     expect(samplingWeights(some, "shuffle")).toBeNull();
   });
 
-  it("of balanced_class are the rarest class's, at most ten; one without classes or tags", () => {
-    expect([...samplingWeights(some, "balanced_class")!]).toEqual([1, 1, 4, 1, 1, 1]);
+  it("of balanced_class are the rarest class's, at most ten; one without classes, the mean without tags", () => {
+    expect([...samplingWeights(some, "balanced_class")!]).toEqual([1, 1, 4, 1, 1, 1.6]);
     const rare = samples([...Array(25).fill([1, 0]), [0, 1]]);
     expect(samplingWeights(rare, "balanced_class")!.at(-1)).toBe(10);
   });
 
   it("of balanced_sample are the product over the classes", () => {
-    const wanted = [0.390625, 0.390625, 1.5625, 0.390625, 1.5625, 1];
+    const wanted = [0.390625, 0.390625, 1.5625, 0.390625, 1.5625, 0.859375];
     samplingWeights(some, "balanced_sample")!.forEach((weight, i) => void expect(weight).toBeCloseTo(wanted[i]!, 10));
   });
 });

@@ -6,6 +6,11 @@ import { NUMPY_GLOBALS } from "../../src/formats/pickle-numpy.ts";
 const read = (text: string, options = {}) =>
   unpickle(Buffer.from(text, "latin1"), { name: "f.pkl", globals: NUMPY_GLOBALS, ...options });
 
+it("refuses a pickle of millions of empty tables before they fill the memory", () => {
+  const bytes = new Uint8Array(4_000_000).fill("}".charCodeAt(0));
+  expect(() => unpickle(bytes, { name: "bomb.pkl", globals: {} })).toThrow(/bomb\.pkl: it builds more than 1500000/);
+});
+
 describe("unpickle", () => {
   it("refuses to call or even name anything that is not on the list", () => {
     for (const path of [

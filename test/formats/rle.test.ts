@@ -46,6 +46,18 @@ describe("run lengths", () => {
     expect(decodeRle(rleFromString(text, "x"), [height, width], "x")).toEqual(map);
   });
 
+  it("of the tightest box are those of the whole, for small masks of every kind", () => {
+    for (let seed = 1; seed < 600; seed++) {
+      const map = mask(1 + (seed % 4), 1 + ((seed >> 2) % 5), { seed, limit: 1 + (seed % 6) });
+      const at = [...map.data.keys()].filter((i) => map.data[i] === 1);
+      if (at.length === 0) continue;
+      const [xs, ys] = [at.map((i) => i % map.width), at.map((i) => Math.floor(i / map.width))];
+      const [x, y] = [Math.min(...xs), Math.min(...ys)];
+      const box = { x, y, width: Math.max(...xs) - x + 1, height: Math.max(...ys) - y + 1 };
+      expect(encodeRle(map, { box }), `seed ${seed}`).toEqual(encodeRle(map));
+    }
+  });
+
   it("of a part are those of the whole where nothing lies outside of it", () => {
     const map = { data: new Uint8Array(48), width: 8, height: 6 };
     for (const [x, y] of [[2, 1], [2, 5], [3, 5], [4, 0], [4, 5], [5, 3]] as const) map.data[y * 8 + x] = 3; // biome-ignore format: pairs

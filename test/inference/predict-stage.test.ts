@@ -1,5 +1,5 @@
 /** A list of photographs through the predict stage: files, resuming, skips, bad input. */
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/types.ts";
@@ -115,6 +115,18 @@ describe("predicting again", () => {
     expect(summary.resumed).toBe(0);
     expect(readdirSync(paths.out).sort()).toEqual(["cams", "cams.old"]);
     expect(notes).toEqual([`kept the old results as ${join(paths.out, "cams.old")}`]);
+  });
+
+  it("does not take results of another meaning of the segmentation branch for its own", async () => {
+    const { dataset, ...paths } = await scene();
+    const wanted: PredictSettings = { ...settings, source: "segmentation" };
+    await predictCams({ ...paths, dataset, settings: wanted });
+    const file = join(paths.out, "cams/settings.json");
+    const { segmentation, ...older } = JSON.parse(readFileSync(file, "utf8"));
+    expect(segmentation).toBe(2);
+    writeFileSync(file, JSON.stringify(older));
+    await expect(predictCams({ ...paths, dataset, settings: wanted })).rejects.toThrow(/segmentation: .* → 2/);
+    expect(await predictCams({ ...paths, dataset, settings: wanted, fresh: "if-other" })).toMatchObject({ resumed: 0 });
   });
 
   it("does not touch a folder with files of other origin", async () => {

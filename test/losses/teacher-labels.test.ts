@@ -37,6 +37,14 @@ describe("classes that the tags rule out", () => {
     }
   });
 
+  it("are merged however far below the background the tagged ones are", () => {
+    const far = () => tensor([60, -60, 130], { shape: [1, 3, 1, 1] });
+    scope(() => {
+      const { labels, confidence } = teacherLabels(far(), tensor([[1, 0]]), "merge");
+      expect([labels.item(), confidence.item()]).toEqual([1, 1]);
+    });
+  });
+
   it("leave the background alone where no class is tagged", () => {
     for (const absent of ["drop", "merge"] as const) expect(taught([0, 0, 0], absent)).toEqual([0, 1]);
   });

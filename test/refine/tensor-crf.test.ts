@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { type CrfParams, crfPresets } from "../../src/refine/crf-params.ts";
 import { denseCrf, denseCrfLabels } from "../../src/refine/dense-crf.ts";
 import { tensorCrf, tensorCrfLabels } from "../../src/refine/tensor-crf.ts";
+import { mostGroups } from "../../src/refine/tensor-lattice.ts";
 import { unaryFromLabels } from "../../src/refine/unaries.ts";
 import { cat, liveTensors, noGrad, scope, type Tensor } from "../../src/torch/index.ts";
 import { blocks, scene } from "../helpers/crf.ts";
@@ -82,6 +83,47 @@ describeOnDevices("the dense CRF in tensor operators on $device", ({ device }) =
           .item(),
       ).toBeLessThan(1e-4);
     }
+  });
+
+  it("refuses what the C++ one refuses", () => {
+    const { labels } = crfPresets;
+    const unary = energies(3);
+    const nan = unary.clone();
+    nan.select(0, 0).select(0, 0).select(0, 0).select(0, 0).select(0, 0).fill_(Number.NaN);
+    const cases: [() => unknown, RegExp][] = [
+      [() => run(nan, [3, 3], labels), /finite energies/],
+      [() => run(unary, [9, 3], labels), /label counts in 1\.\.3/],
+      [() => run(unary, [0, 3], labels), /label counts in 1\.\.3/],
+      [() => run(unary.to({ dtype: "float64" }), [3, 3], labels), /float32 energies/],
+      [() => run(unary, [3, 3], { ...labels, gaussianSxy: Number.NaN }), /1e-6\.\.1e9 for gaussianSxy/],
+      [() => run(unary, [3, 3], { ...labels, bilateralCompat: -1 }), /0\.\.1e6 for bilateralCompat/],
+      [() => run(unary, [3, 3], { ...labels, iterations: -1 }), /iterations of at least 0/],
+    ];
+    for (const [call, message] of cases) expect(call).toThrow(message);
+    const given = { images, labels: blocks(height, width, 3).expand([2, 1, height, width]), params: labels };
+    const refined = (change: object) => () =>
+      scope(() =>
+        tensorCrfLabels({
+          classes: [
+            [0, 1, 2],
+            [0, 1, 2],
+          ],
+          gtProb: 0.7,
+          ...given,
+          ...change,
+        }),
+      );
+    expect(refined({ gtProb: 1 })).toThrow("between 0 and 1");
+    expect(refined({ classes: [[0, 1, 300], [0]] })).toThrow("0..255");
+    expect(refined({ labels: given.labels.to({ dtype: "float32" }) })).toThrow("uint8 labels");
+  });
+
+  it("takes fewer images at a time where all could not be numbered together", () => {
+    const fine = { ...crfPresets.labels, bilateralSxy: 2 };
+    const together = () => mostGroups([(width - 1) / 2, (height - 1) / 2, ...Array(3).fill(255 / fine.bilateralSrgb)]);
+    while (together() > 1) fine.bilateralSrgb *= 0.95;
+    expect(together()).toBe(1);
+    expect(difference(energies(3), [3, 3], fine)).toBeLessThan(1e-3);
   });
 
   it("leaves no tensors behind, and refuses widths whose vertices cannot be numbered", () => {

@@ -99,7 +99,7 @@ export async function evaluate(options: EvaluateCommandOptions): Promise<Evaluat
       ? await maskIds(options.masks)
       : readList(options.ids, (id) => existsSync(join(options.masks, `${id}.png`)));
   const split = options.split ?? (options.ids === undefined ? null : basename(options.ids).replace(/\.txt$/, ""));
-  const threshold = options.threshold === undefined ? {} : thresholdOf(options.threshold);
+  const threshold = options.threshold === undefined ? {} : thresholdOf(options.threshold, options.source ?? "cam");
   using task = createProgress().task({ label: "evaluate", total: ids.length, unit: "image" });
   const { predictions, masks, images, source, label, method, tta, crf, out } = options;
   const evaluation = await evaluatePredictions({
@@ -115,14 +115,15 @@ function namesIn(list: string): string[] {
   return list.split(",").map((name) => name.trim());
 }
 
-function thresholdOf(text: string): { threshold: number | "sweep"; thresholdFrom?: string } {
+function thresholdOf(text: string, source: Source): { threshold: number | "sweep"; thresholdFrom?: string } {
   if (text === "sweep") return { threshold: "sweep" };
   const number = Number(text);
   if (text.trim() !== "" && number >= 0 && number <= 1) return { threshold: number };
   if (!existsSync(text))
     throw expected("a number in 0..1, sweep, or the JSON file of an evaluation", "--threshold", text);
-  const { best, split } = readEvaluation(text);
+  const { best, split, source: measured } = readEvaluation(text);
   if (best === null) throw expected("an evaluation of scores", text, "one of label maps, which has no threshold");
+  if ((measured ?? "cam") !== source) throw expected(`an evaluation of source ${source}`, text, measured ?? "cam");
   return { threshold: best.threshold, thresholdFrom: `best on ${split ?? basename(text)}` };
 }
 
