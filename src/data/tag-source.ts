@@ -79,7 +79,8 @@ function fromEntries(options: EntrySource): TagSource {
   const { source, entries, pictures, listsAll = false } = options;
   return {
     unlabelled: options.unlabelled ?? `${source} does not name them`,
-    names: () => namesIn(entries(), source),
+    // Read again with what was found: a cell that as a whole is a name from elsewhere is that name, not its words.
+    names: () => namesIn(entries({ ids: [], names: namesIn(entries(), source) }), source),
     async read(classes) {
       // Compared with every image that exists, not with the list: one file serves all lists.
       const ids = [...pictures.files.keys()];

@@ -1,7 +1,7 @@
 /** The folder layout of Pascal VOC: lists under ImageSets/Segmentation, pictures in JPEGImages, XML in Annotations. */
 
 import fs from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { suggestion } from "../did-you-mean.ts";
 import { CsrmError, expected } from "../errors.ts";
 import { readTextSync } from "../files.ts";
@@ -50,6 +50,10 @@ export function readList(path: string, exists: (id: string) => boolean = () => f
     const id = exists(text) ? text : (imageId(text) ?? text);
     if (/\s/.test(id) && !exists(id)) {
       throw expected("one image id", where, text, "a list names one image a line, without its mask");
+    }
+    // Results are written under their ids: such a one would land outside of the folder that was asked for.
+    if (isAbsolute(id) || id.split(/[\\/]/).includes("..")) {
+      throw expected("an image id below the folder of images", where, text, "ids hold no .. and do not begin with /");
     }
     const before = lines.get(id);
     if (before !== undefined) {

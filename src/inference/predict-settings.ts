@@ -60,7 +60,7 @@ export function assertClasses(info: ModelInfo, classes: ClassTable, file: string
       `the classes ${textOf(classes)}`,
       file,
       textOf(info.classes),
-      "use the network trained on this data set",
+      "use the network trained on this data set, or train anew (--fresh) where its classes were changed since",
     );
   }
 }

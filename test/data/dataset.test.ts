@@ -27,6 +27,7 @@ beforeAll(async () => {
   scratch.write("voc/ImageSets/Segmentation/val.txt", "2007_000004\n2007_000009\n");
   scratch.write("voc/ImageSets/Segmentation/empty.txt", "\n");
   scratch.write("voc/ImageSets/Segmentation/twice.txt", "2007_000001\n2007_000001\n");
+  scratch.write("voc/ImageSets/Segmentation/outside.txt", "../photos/tom\n");
   scratch.write("voc/ImageSets/Segmentation/pairs.txt", "/JPEGImages/a.jpg /SegmentationClass/a.png\n");
   scratch.write("voc/Annotations/2007_000001.xml", `<annotation>${object("dog")}${object("person")}</annotation>`);
   scratch.write("voc/Annotations/2007_000002.xml", `<annotation>${object("sofa")}</annotation>`);
@@ -98,10 +99,11 @@ describe("the VOC layout", () => {
 
   it.each([
     ["trian", 'did you mean "train"?'],
-    ["other", "there are empty, pairs, train, twice, val"],
+    ["other", "there are empty, outside, pairs, train, twice, val"],
     ["empty", "expected at least one image id"],
     ["twice", "line 2: 2007_000001 already stands in line 1"],
     ["pairs", "expected one image id for"],
+    ["outside", "expected an image id below the folder of images for"],
   ])("refuses the list %s", async (list, message) => {
     await expect(voc({ list })).rejects.toThrow(message);
   });

@@ -36,6 +36,14 @@ async function read(source: string) {
 const readText = (name: string, text: string) => read(scratch.write(name, text));
 const json = (value: unknown) => JSON.stringify(value);
 
+describe("CSV", () => {
+  it("takes a cell for one name of several words where that stands elsewhere, for words where it does not", async () => {
+    const text = "image,tags\na,traffic light\nb,traffic light;cat\ntrip/c,cat dog\n";
+    const { names } = await readText("tags.csv", text);
+    expect(names).toEqual(["cat", "dog", "traffic light"]);
+  });
+});
+
 describe("JSON", () => {
   const expected = { a: "110", "trip/c": "001", b: "000" };
 

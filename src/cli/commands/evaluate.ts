@@ -23,6 +23,7 @@ import { writeFileAtomic } from "../../files.ts";
 import type { Source } from "../../inference/predictor.ts";
 import { createProgress } from "../../progress.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
+import { requireFile } from "../paths.ts";
 
 export interface EvaluateCommandOptions {
   predictions: string;
@@ -92,6 +93,7 @@ export function register(program: Command): void {
 
 /** Evaluates as the command's options say, and writes the result where --out says. */
 export async function evaluate(options: EvaluateCommandOptions): Promise<Evaluation> {
+  if (options.out !== undefined) requireFile(options.out, ".json", [options.threshold]);
   const all = loadClasses(options.classes);
   const classes = options.subset === undefined ? all : subsetClasses(all, namesIn(options.subset));
   const ids =

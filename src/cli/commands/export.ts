@@ -16,7 +16,7 @@ import { openStamped, stampOf } from "../../stamped-folder.ts";
 import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { writeOverlays } from "../overlays.ts";
-import { requireOutside } from "../paths.ts";
+import { requireFile, requireOutside } from "../paths.ts";
 
 const FORMS = ["indexed", "overlay", "coco", "labelme"] as const;
 
@@ -93,8 +93,11 @@ export async function exportLabels(options: ExportOptions, progress: Progress): 
   const ids =
     options.ids === undefined ? undefined : readList(options.ids, (id) => existsSync(join(labels, `${id}.png`)));
   const folder = openLabels(labels, ids);
-  if (out === folder.dir) throw expected("another place than the folder of the labels", "--out", out);
-  if (images !== undefined && to !== "coco") requireOutside(out, images);
+  if (to === "coco") requireFile(out, ".json", [options.classes, options.ids]);
+  else {
+    requireOutside(out, folder.dir, "the labels'");
+    if (images !== undefined) requireOutside(out, images);
+  }
   const done = await write({ options, out, folder, progress });
   return { to, out, images: folder.ids.length, ...done, seconds: (performance.now() - started) / 1000 };
 }

@@ -9,6 +9,7 @@ import { setThreads } from "../../torch/index.ts";
 import { type CrfOptions, crfSettings, withCrfOptions } from "../crf-options.ts";
 import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
+import { requireOutside } from "../paths.ts";
 
 interface RefineCrfOptions extends CrfOptions {
   images: string;
@@ -42,6 +43,8 @@ export function register(program: Command): void {
     .addHelpText("after", EXAMPLES)
     .action(async (options: RefineCrfOptions) => {
       const { images, labels, out, fresh, json } = options;
+      requireOutside(out, labels, "the labels'");
+      requireOutside(out, images);
       const params = crfSettings(options);
       const ids =
         options.ids === undefined ? undefined : readList(options.ids, (id) => existsSync(join(labels, `${id}.png`)));

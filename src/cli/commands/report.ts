@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { expected } from "../../errors.ts";
 import { buildReport } from "../../report/build.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
+import { requireFile } from "../paths.ts";
 
 export interface ReportCommandOptions {
   out?: string;
@@ -42,5 +43,6 @@ export async function writeReport(run: string, options: ReportCommandOptions): P
   if (rows !== undefined && !(Number.isInteger(rows) && rows >= 0)) {
     throw expected("a whole number of rows", "--rows", options.rows);
   }
+  if (options.out !== undefined) requireFile(options.out, ".html");
   return await buildReport({ runDir: run, out: options.out, rows, pictureFile: options.picture });
 }

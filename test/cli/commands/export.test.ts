@@ -47,7 +47,8 @@ async function scene() {
     writeFileSync(join(labels, `${id}.png`), encodeIndexedPng(map));
   }
   const out = join(root, "out");
-  const run = (...args: string[]) => csrm("export", "--labels", labels, "--out", out, ...args);
+  const run = (...args: string[]) =>
+    csrm("export", "--labels", labels, "--out", args.includes("coco") ? `${out}.json` : out, ...args);
   return { root, images, labels, maps, out, run };
 }
 
@@ -88,8 +89,11 @@ describe("csrm export --to coco", () => {
     const { images, maps, out, run } = await scene();
     const more = merge ? ["--merge"] : [];
     const done = await run("--to", "coco", "--images", images, "--classes", "voc", "--shapes", shapes, ...more);
-    expect(done).toMatchObject({ code: 0, stdout: expect.stringMatching(/out: \d+ masks of 2 images in \d+ s\n$/) });
-    const coco = JSON.parse(readFileSync(out, "utf8")) as CocoFile;
+    expect(done).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/out\.json: \d+ masks of 2 images in \d+ s\n$/),
+    });
+    const coco = JSON.parse(readFileSync(`${out}.json`, "utf8")) as CocoFile;
     expect(coco.images).toEqual([
       { id: 1, file_name: "a.png", width: 50, height: 37 },
       { id: 2, file_name: "trip/b.png", width: 40, height: 48 },
@@ -126,10 +130,10 @@ describe("csrm export --to coco", () => {
       join(root, "ids.txt"),
     ];
     const { stdout } = await run(...args, "--json");
-    const coco = JSON.parse(readFileSync(out, "utf8")) as CocoFile;
+    const coco = JSON.parse(readFileSync(`${out}.json`, "utf8")) as CocoFile;
     expect(JSON.parse(stdout) as ExportResult).toMatchObject({
       to: "coco",
-      out,
+      out: `${out}.json`,
       images: 1,
       resumed: 0,
       annotations: coco.annotations.length,
@@ -292,6 +296,6 @@ describe("csrm export refuses", () => {
     const { images, labels, run } = await scene();
     const args = ["--to", "labelme", "--classes", "voc", "--images", images];
     expect((await run(...args, "--out", join(images, "x"))).stderr).toContain("outside of the photographs'");
-    expect((await run(...args, "--out", labels)).stderr).toContain("another place than the folder of the labels");
+    expect((await run(...args, "--out", labels)).stderr).toContain("outside of the labels'");
   });
 });
