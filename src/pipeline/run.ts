@@ -127,17 +127,23 @@ async function trainingStage(
   { dataset, progress, work }: TrainingWork,
 ): Promise<Done> {
   const stage = run.stage(name);
-  const done = stage.results<Done>();
+  const done = stage.results<Done & { data?: string }>();
+  const data = digestOf(dataset);
   // Paths are stored relative, so that a run folder may be moved.
   if (done) {
     const model = path.join(stage.path, path.basename(done.model));
-    if (existsSync(model)) return { ...done, model };
+    if (existsSync(model)) {
+      if (done.data !== undefined && done.data !== data) {
+        progress.note(`images or tags were changed after ${name}; its network is used as it is, --fresh trains anew`);
+      }
+      return { ...done, model };
+    }
     progress.note(`${model} is gone, so ${name} is done again`);
   }
   const result = await work({ stage, recipe: run.recipe, dataset, progress, stop: interrupted });
   if (!result.finished) throwIfInterrupted();
   const { seconds, steps, model } = result;
-  stage.finish({ seconds, steps, model: path.basename(model) });
+  stage.finish({ seconds, steps, model: path.basename(model), data });
   return { seconds, steps, model };
 }
 
@@ -158,4 +164,11 @@ function summaryOf(recipe: Recipe, stages: Summary["stages"], evaluations: reado
   }
   const seconds = Object.values(stages).reduce((sum, value) => sum + value, 0);
   return { recipe: recipe.name, seconds, stages, ...methods };
+}
+
+/** Tells whether a training list is the one that was learned from: its images and their tags. */
+function digestOf({ samples }: Dataset): string {
+  const hash = createHash("sha256");
+  for (const { id, tags } of samples) hash.update(`${id}\t${tags?.join("") ?? "-"}\n`);
+  return hash.digest("hex");
 }

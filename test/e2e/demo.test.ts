@@ -1,6 +1,6 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -59,6 +59,19 @@ describe("npm run demo -- --tiny", () => {
       before,
     );
     expect(readFileSync(path.join(out, "train/metrics.jsonl"), "utf8")).toBe(lines);
+  });
+
+  it("says that tags were changed since training, and uses the network as it is", () => {
+    const corrected = path.join(temporaryFolder("corrected"), "run");
+    run(main, "run", "toy-tiny", "--out", corrected);
+    const tags = path.join(corrected, "data/tags.csv");
+    const before = hash(path.join(corrected, "train/model.safetensors"));
+    const lines = readFileSync(tags, "utf8").split("\n");
+    const other = lines[2]!.split(",")[1]!;
+    writeFileSync(tags, [lines[0], `${lines[1]!.split(",")[0]},${other}`, ...lines.slice(2)].join("\n"));
+    const again = spawnSync(process.execPath, [main, "run", "toy-tiny", "--out", corrected], { encoding: "utf8" });
+    expect([again.status, again.stderr]).toEqual([0, expect.stringContaining("were changed after train;")]);
+    expect(hash(path.join(corrected, "train/model.safetensors"))).toBe(before);
   });
 
   it("does a training stage again whose network was deleted, and gets the same", () => {
