@@ -1,6 +1,6 @@
 /** What `csrm weights inspect` tells of a file, as data and as text. */
 import { elementsOf, type TensorFile } from "../formats/stored-tensor.ts";
-import { type Purpose, purposesOf } from "../models/fit-weights.ts";
+import { insteadOfCheckpoint, type Purpose, purposesOf, trainingOf } from "../models/fit-weights.ts";
 import { LAYOUTS, type Layout } from "../models/key-layouts.ts";
 import { parseModelInfo } from "../models/model-file.ts";
 import { remap } from "../models/remap.ts";
@@ -19,6 +19,8 @@ export interface WeightsReport {
   dtypes: Record<string, number>;
   /** What it can start or be converted for. */
   starts: Purpose[];
+  /** The training of csrm that it is a checkpoint of. */
+  checkpoint: "train" | "pretrain" | null;
   metadata: Record<string, string>;
   tensors: { name: string; place: string | null; known: boolean; dtype: string; shape: readonly number[] }[];
   others: Record<string, string>;
@@ -42,6 +44,7 @@ export function weightsReport(file: TensorFile): WeightsReport {
     parameters: learnt.reduce((sum, [, tensor]) => sum + elementsOf(tensor), 0),
     dtypes,
     starts: purposesOf(remapped),
+    checkpoint: trainingOf(remapped),
     metadata: file.metadata,
     tensors: remapped.moves.map(({ from, to }) => {
       const { dtype, shape } = file.tensors.get(from)!;
@@ -91,8 +94,10 @@ export function weightsText(report: WeightsReport, keys: boolean): string {
     ],
     ["parameters", report.parameters.toLocaleString("en-GB")],
     ["serves as", report.starts.map((purpose) => STARTS[purpose]).join("; ") || "nothing that csrm starts from"],
+    ...(report.checkpoint && !info ? [["note", insteadOfCheckpoint(report.checkpoint)] as [string, string]] : []),
     ...Object.entries(metadata)
-      .filter(([key]) => key !== "csrm_model")
+      // The description is told in the other rows; a checkpoint's state is long and for going on with the training.
+      .filter(([key]) => key !== "csrm_model" && key !== "csrm_checkpoint")
       .map(([key, text]): [string, string] => [`says: ${key}`, text]),
     ...Object.entries(others).map(([key, text]): [string, string] => [`beside: ${key}`, text]),
   ];

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -9,6 +9,7 @@ import { Classifier } from "../../../src/models/classifier.ts";
 import { CSRM } from "../../../src/models/csrm.ts";
 import { openModel, saveModel } from "../../../src/models/model-file.ts";
 import { createBackbone } from "../../../src/models/registry.ts";
+import { CheckpointFolder } from "../../../src/training/checkpoint.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { serveFile } from "../../helpers/file-server.ts";
 import { fillModule } from "../../helpers/fill.ts";
@@ -30,6 +31,13 @@ const puzzle = inFolder("puzzle.pth");
 writeFileSync(puzzle, Buffer.concat(encodeTorchFile(storedFrom(classifier.stateDict(), puzzleNames))));
 const authors = inFolder("authors.pth");
 writeFileSync(authors, Buffer.concat(encodeTorchFile(storedFrom(network.stateDict(), (key) => [`module.${key}`]))));
+
+/** As training writes it: no description of the network beside the numbers. */
+function trainingCheckpoint(): string {
+  const checkpoints = new CheckpointFolder({ folder: inFolder("checkpoints"), stage: "train" });
+  checkpoints.save(7, { tensors: { student: network.stateDict(), teacher: network.stateDict() }, state: { epoch: 1 } });
+  return checkpoints.last;
+}
 
 async function json<T>(...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await csrm("weights", ...args, "--json");
@@ -82,6 +90,16 @@ describe("csrm weights inspect", () => {
     expect(stdout).toContain("serves as          nothing that csrm starts from");
     expect(stdout).toContain("7 names that no layout knows:\n  0.weight ");
     expect(stdout).toContain("beside: epoch      3");
+  });
+
+  it("says of a checkpoint of ours what to take instead, as convert does", async () => {
+    const checkpoint = trainingCheckpoint();
+    const { starts, checkpoint: stage } = await json<WeightsReport>("inspect", checkpoint);
+    expect([starts, stage]).toEqual([["backbone"], "train"]);
+    const { stdout } = await csrm("weights", "inspect", checkpoint);
+    expect(stdout).toContain("serves as          model.weights of a recipe\n");
+    expect(stdout).toMatch(/note +a checkpoint .* use RUN\/train\/model\.safetensors.* predict\.checkpoint: step-N/);
+    expect(stdout).not.toContain("csrm_checkpoint");
   });
 
   it("names a file that is missing or no file of weights", async () => {
@@ -150,6 +168,18 @@ describe("csrm weights convert", () => {
     const { model, info } = openModel(start);
     expect(info).toMatchObject({ kind: "classifier", mean: [0.5, 0.5, 0.5] });
     model.dispose();
+  });
+
+  it("does not guess what a checkpoint of ours leaves unsaid", async () => {
+    const to = inFolder("guessed.safetensors");
+    for (const args of [["csrm", "--classes", classes], ["classifier"], ["backbone"]]) {
+      const { code, stderr } = await csrm("weights", "convert", trainingCheckpoint(), "--for", ...args, "--to", to);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(/last\.safetensors: .*RUN\/train\/model\.safetensors.*predict\.checkpoint: step-N/),
+      ]);
+      expect(existsSync(to)).toBe(false);
+    }
   });
 
   it("refuses what does not fit with the names, unless a pattern allows it", async () => {
