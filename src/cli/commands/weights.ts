@@ -11,6 +11,8 @@ import { encodeTorchFile } from "../../formats/torch-writer.ts";
 import type { OutputStride } from "../../models/backbone.ts";
 import { convertWeights } from "../../models/convert-weights.ts";
 import { type Purpose, purposes } from "../../models/fit-weights.ts";
+import { type Statement, statementsOf } from "../../models/load-weights.ts";
+import { createProgress } from "../../progress.ts";
 import { registerFetch } from "../fetch-weights.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { weightsReport, weightsText } from "../weights-report.ts";
@@ -95,16 +97,20 @@ async function convert(path: string, options: ConvertCommandOptions): Promise<vo
   using file = openTensorFile(path, { section });
   const converted = options.for === undefined ? plain(file, options) : fitted(file, options.for, options);
   const { tensors, metadata } = converted;
+  const silent = extname(to) !== ".safetensors";
+  const lost = silent ? statementsOf(metadata, path) : [];
   await writeFileAtomic(to, write(tensors, metadata));
-  const summary = { ...converted, tensors: tensors.size, file: to };
-  if (json) printJson(summary);
-  else
+  if (json) {
+    printJson({ ...converted, metadata: silent ? {} : metadata, lost, tensors: tensors.size, file: to });
+  } else {
     print(
       [
         `${to}: ${tensors.size} tensors${"layout" in converted ? ` of ${converted.backbone}` : ""}`,
         ...notes(converted),
       ].join("\n"),
     );
+    if (lost.length > 0) createProgress().note(lostNote(lost, to));
+  }
 }
 
 type Plain = { tensors: ReadonlyMap<string, StoredTensor>; metadata: Record<string, string> };
@@ -159,6 +165,14 @@ function notes(converted: Result): string[] {
     ...(missing.length > 0 ? [`missing, and not needed: ${list(missing)}`] : []),
     ...(leftOver.length > 0 ? [`left out: ${list(leftOver)}`] : []),
   ];
+}
+
+function lostNote(lost: readonly Statement[], to: string): string {
+  const short = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
+  const all = lost.map(({ what, value }) => `${what} (${short(value)})`).join(", ");
+  const keys = lost.flatMap(({ recipe }) => recipe ?? []);
+  const fix = keys.length > 0 ? `; a recipe that starts from it must say so: ${keys.join(", ")}` : "";
+  return `${to} cannot hold what the weights say about themselves: ${all}${fix}`;
 }
 
 function writerFor(to: string): (tensors: Plain["tensors"], metadata: Record<string, string>) => Uint8Array[] {

@@ -7,8 +7,10 @@ import { openTensorFile } from "../../../src/formats/tensor-file.ts";
 import { encodeTorchFile } from "../../../src/formats/torch-writer.ts";
 import { Classifier } from "../../../src/models/classifier.ts";
 import { CSRM } from "../../../src/models/csrm.ts";
+import type { Statement } from "../../../src/models/load-weights.ts";
 import { openModel, saveModel } from "../../../src/models/model-file.ts";
 import { createBackbone } from "../../../src/models/registry.ts";
+import { saveTensors } from "../../../src/torch/serialization.ts";
 import { CheckpointFolder } from "../../../src/training/checkpoint.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { serveFile } from "../../helpers/file-server.ts";
@@ -180,6 +182,33 @@ describe("csrm weights convert", () => {
       ]);
       expect(existsSync(to)).toBe(false);
     }
+  });
+
+  it("says what a PyTorch file cannot hold, and which keys of a recipe then have to", async () => {
+    const [said, ours, pth] = [inFolder("said.safetensors"), inFolder("described.safetensors"), inFolder("lost.pth")];
+    const metadata = { architecture: "resnet18", input_mean: "0.5,0.5,0.5", input_std: "0.25,0.25,0.25" };
+    saveTensors(said, network.backbone.stateDict(), { ...metadata, padding: "tf_same", source: "somewhere" });
+    const there = await csrm("weights", "convert", said, "--to", pth);
+    expect(there.code).toBe(0);
+    expect(there.stderr).toContain(
+      `${pth} cannot hold what the weights say about themselves: mean (0.5,0.5,0.5), std (0.25,0.25,0.25), ` +
+        "padding (tf_same), source (somewhere); a recipe that starts from it must say so: data.mean, data.std, model.padding\n",
+    );
+    const options = ["--for", "csrm", "--classes", classes, "--to"];
+    type Lost = { lost: Statement[]; metadata: object };
+    const { lost, metadata: left } = await json<Lost>("convert", authors, ...options, pth);
+    expect(lost.map(({ what }) => what)).toEqual([
+      "mean",
+      "std",
+      "padding",
+      "output stride",
+      "decoder stride",
+      "classes",
+    ]);
+    expect(lost.at(-1)).toEqual({ what: "classes", value: "background,cat,dog", recipe: "data.classes" });
+    expect(left).toEqual({});
+    expect((await json<Lost>("convert", authors, ...options, ours)).lost).toEqual([]);
+    expect((await csrm("weights", "convert", authors, "--to", pth)).stderr).toBe("");
   });
 
   it("refuses what does not fit with the names, unless a pattern allows it", async () => {
