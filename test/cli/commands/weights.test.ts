@@ -7,8 +7,8 @@ import { openTensorFile } from "../../../src/formats/tensor-file.ts";
 import { encodeTorchFile } from "../../../src/formats/torch-writer.ts";
 import { Classifier } from "../../../src/models/classifier.ts";
 import { CSRM } from "../../../src/models/csrm.ts";
-import type { Statement } from "../../../src/models/load-weights.ts";
-import { openModel, saveModel } from "../../../src/models/model-file.ts";
+import { loadStartClassifier, type Statement } from "../../../src/models/load-weights.ts";
+import { type ModelInfo, openModel, saveModel } from "../../../src/models/model-file.ts";
 import { createBackbone } from "../../../src/models/registry.ts";
 import { saveTensors } from "../../../src/torch/serialization.ts";
 import { CheckpointFolder } from "../../../src/training/checkpoint.ts";
@@ -26,6 +26,11 @@ const network = new CSRM({ backbone: createBackbone("resnet18"), classes: 2, hea
 fillModule(network);
 const classifier = new Classifier({ backbone: network.backbone, classes: 2 });
 fillModule(classifier);
+const info: ModelInfo = {
+  ...{ kind: "csrm", backbone: "resnet18", outputStride: 16, padding: "symmetric", headChannels: 8 },
+  ...{ decoderStride: 4, classes: { ids: [0, 1, 2], names: ["background", "cat", "dog"] } },
+  ...{ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] },
+};
 const classes = inFolder("classes.txt");
 writeFileSync(classes, "0 background\n1 cat\n2 dog\n");
 
@@ -79,7 +84,10 @@ describe("csrm weights inspect", () => {
   it("says so in words, with every name where asked", async () => {
     const short = await csrm("weights", "inspect", authors);
     expect(short.stdout).toContain("layout             a CSRM network\n");
-    expect(short.stdout).toContain("serves as          model.weights of a recipe; --start of csrm train; csrm predict");
+    expect(short.stdout).toContain(
+      "serves as          model.weights of a recipe; --start of csrm train, once converted with --for classifier; " +
+        "csrm predict, once converted with --for csrm --classes\n",
+    );
     expect(short.stdout).not.toContain("aspp");
     const long = await csrm("weights", "inspect", authors, "--keys");
     expect(long.stdout).toMatch(/module\.aspp\.bn1\.bias +float32 \[8\] +→ aspp\.bn1\.bias/);
@@ -92,6 +100,24 @@ describe("csrm weights inspect", () => {
     expect(stdout).toContain("serves as          nothing that csrm starts from");
     expect(stdout).toContain("7 names that no layout knows:\n  0.weight ");
     expect(stdout).toContain("beside: epoch      3");
+  });
+
+  it("says of networks of ours where they are taken as they are", async () => {
+    const [whole, start] = [inFolder("whole.safetensors"), inFolder("first.safetensors")];
+    saveModel(whole, network, info);
+    saveModel(start, classifier, { ...info, kind: "classifier" });
+    expect(await json<WeightsReport>("inspect", whole)).toMatchObject({
+      starts: ["backbone", "classifier", "csrm"],
+      direct: ["backbone", "csrm"],
+    });
+    expect((await csrm("weights", "inspect", whole)).stdout).toContain(
+      "serves as          model.weights of a recipe; --start of csrm train, once converted with --for classifier; csrm predict\n",
+    );
+    expect(() => loadStartClassifier(network, whole)).toThrow("csrm weights convert --for classifier");
+    expect((await json<WeightsReport>("inspect", start)).direct).toEqual(["backbone", "classifier"]);
+    expect((await csrm("weights", "inspect", start)).stdout).toContain(
+      "serves as          model.weights of a recipe; --start of csrm train; csrm predict, by its activation maps\n",
+    );
   });
 
   it("says of a checkpoint of ours what to take instead, as convert does", async () => {
@@ -160,16 +186,12 @@ describe("csrm weights convert", () => {
 
   it("takes the start classifier out of a network of ours with what it says about itself", async () => {
     const ours = inFolder("ours.safetensors");
-    saveModel(ours, network, {
-      ...{ kind: "csrm", backbone: "resnet18", outputStride: 16, padding: "symmetric", headChannels: 8 },
-      ...{ decoderStride: 4, classes: { ids: [0, 1, 2], names: ["background", "cat", "dog"] } },
-      ...{ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] },
-    });
+    saveModel(ours, network, info);
     const start = inFolder("from-ours.safetensors");
     await json("convert", ours, "--for", "classifier", "--to", start);
-    const { model, info } = openModel(start);
-    expect(info).toMatchObject({ kind: "classifier", mean: [0.5, 0.5, 0.5] });
-    model.dispose();
+    const opened = openModel(start);
+    expect(opened.info).toMatchObject({ kind: "classifier", mean: [0.5, 0.5, 0.5] });
+    opened.model.dispose();
   });
 
   it("does not guess what a checkpoint of ours leaves unsaid", async () => {
