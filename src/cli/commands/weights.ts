@@ -10,7 +10,7 @@ import { openTensorFile } from "../../formats/tensor-file.ts";
 import { encodeTorchFile } from "../../formats/torch-writer.ts";
 import type { OutputStride } from "../../models/backbone.ts";
 import { convertWeights } from "../../models/convert-weights.ts";
-import { type Purpose, purposes } from "../../models/fit-weights.ts";
+import { allowances, type Purpose, purposes } from "../../models/fit-weights.ts";
 import { type Statement, statementsOf } from "../../models/load-weights.ts";
 import { createProgress } from "../../progress.ts";
 import { registerFetch } from "../fetch-weights.ts";
@@ -106,7 +106,7 @@ async function convert(path: string, options: ConvertCommandOptions): Promise<vo
     print(
       [
         `${to}: ${tensors.size} tensors${"layout" in converted ? ` of ${converted.backbone}` : ""}`,
-        ...notes(converted),
+        ...notes(converted, options.for),
       ].join("\n"),
     );
     if (lost.length > 0) createProgress().note(lostNote(lost, to));
@@ -156,13 +156,17 @@ function fitted(file: TensorFile, purpose: Purpose, options: ConvertCommandOptio
   });
 }
 
-function notes(converted: Result): string[] {
-  if (!("layout" in converted)) return [];
+/** What differs from the network; what a user let through is another thing than what makes no difference. */
+function notes(converted: Result, purpose: Purpose | undefined): string[] {
+  if (!("layout" in converted) || purpose === undefined) return [];
   const { missing, leftOver } = converted;
+  const unneeded = missing.filter((key) => allowances[purpose].allowMissing.some((pattern) => pattern.test(key)));
+  const needed = missing.filter((key) => !unneeded.includes(key));
   const list = (keys: string[]) =>
     `${keys.slice(0, 5).join(", ")}${keys.length > 5 ? ` and ${keys.length - 5} more` : ""}`;
   return [
-    ...(missing.length > 0 ? [`missing, and not needed: ${list(missing)}`] : []),
+    ...(unneeded.length > 0 ? [`missing, and not needed: ${list(unneeded)}`] : []),
+    ...(needed.length > 0 ? [`missing, allowed: ${list(needed)}`] : []),
     ...(leftOver.length > 0 ? [`left out: ${list(leftOver)}`] : []),
   ];
 }

@@ -235,7 +235,8 @@ describe("csrm weights convert", () => {
 
   it("refuses what does not fit with the names, unless a pattern allows it", async () => {
     const odd = inFolder("odd.pth");
-    const rename = (key: string) => (key === "classifier.weight" ? [] : [key.replace("bn1.bias", "bn1.offset")]);
+    const lacking = ["classifier.weight", "backbone.bn1.num_batches_tracked"];
+    const rename = (key: string) => (lacking.includes(key) ? [] : [key.replace("bn1.bias", "bn1.offset")]);
     writeFileSync(odd, Buffer.concat(encodeTorchFile(storedFrom(classifier.stateDict(), rename))));
     const to = ["--to", inFolder("odd.safetensors")];
     const strict = await csrm("weights", "convert", odd, "--for", "classifier", ...to);
@@ -246,6 +247,9 @@ describe("csrm weights convert", () => {
     const allow = ["--allow-missing", "bn1\\.bias$", "--allow-unexpected", "offset$", "--allow-missing", "^classifier"];
     const lax = await json<{ missing: string[] }>("convert", odd, "--for", "classifier", ...allow, ...to);
     expect(lax.missing).toContain("classifier.weight");
+    const { stdout } = await csrm("weights", "convert", odd, "--for", "classifier", ...allow, ...to);
+    expect(stdout).toMatch(/^missing, and not needed: \S+num_batches_tracked$/m);
+    expect(stdout).toMatch(/^missing, allowed: backbone\.bn1\.bias, .* and 5 more$/m);
     const other = await csrm("weights", "convert", puzzle, "--for", "backbone", "--backbone", "resnet50", ...to);
     expect(other.stderr).toMatch(/missing: layer1\.0\.conv3\.weight.*of another shape/);
   });
