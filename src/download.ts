@@ -5,7 +5,7 @@ import { open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CsrmError, messageOf } from "./errors.ts";
-import { makeFolders } from "./files.ts";
+import { makeFolders, readError } from "./files.ts";
 
 export interface DownloadOptions {
   url: string;
@@ -46,10 +46,14 @@ export async function download(options: DownloadOptions): Promise<void> {
   await rename(part, to);
 }
 
-/** The SHA-256 of a file in hexadecimal digits. */
+/** The SHA-256 of a file in hexadecimal digits. @throws CsrmError (code "file") when it cannot be read */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash("sha256");
-  for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array);
+  try {
+    for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array);
+  } catch (error) {
+    throw readError(path, error);
+  }
   return hash.digest("hex");
 }
 

@@ -148,7 +148,8 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-function writeError(path: string, error: unknown): CsrmError {
+/** Turns a failed write into an error that names the file and the reason. */
+export function writeError(path: string, error: unknown): CsrmError {
   const reasons: Record<string, string> = {
     ENOSPC: "disk full; free some space or choose another output folder",
     EDQUOT: "disk full (quota reached); free some space or choose another output folder",

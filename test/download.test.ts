@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Rng } from "../src/data/rng.ts";
@@ -124,6 +124,71 @@ describe("fetchWeights", () => {
     await expect(fetchWeights(weights(), { folder, offline: true })).rejects.toThrow(byHand);
     expect(server.requests).toEqual([]);
     await expect(fetchWeights(weights(), { folder })).rejects.toThrow(`404 Not Found; ${byHand}`);
+  });
+
+  it("refuses to fetch what is being fetched, naming the process, and leaves the other at work", async () => {
+    server = await serveFile(content);
+    const file = path.join(folder, "weights-1234.pth");
+    const first = fetchWeights(weights(), { folder });
+    const second = await fetchWeights(weights(), { folder }).catch((error) => error);
+    expect(second).toBeInstanceOf(CsrmError);
+    expect([second.code, second.message]).toEqual([
+      "locked",
+      expect.stringMatching(
+        `^process ${process.pid} on .* is at work on ${file}; wait for it or set CSRM_CACHE to another folder$`,
+      ),
+    ]);
+    expect(await first).toEqual({ file, fetched: true });
+    expect(server.requests).toHaveLength(1);
+    expect(readdirSync(folder)).toEqual(["weights-1234.pth"]);
+  });
+
+  it("fetches two files at once, and takes over from a process that is gone", async () => {
+    server = await serveFile(content);
+    const gone = path.join(folder, "weights-1234.pth.lock");
+    mkdirSync(gone);
+    const birth = "another boot 1";
+    writeFileSync(path.join(gone, ".lock"), JSON.stringify({ pid: 1, host: hostname(), birth, since: "long ago" }));
+    const notes: string[] = [];
+    const other = { ...weights(), url: server.url.replace("1234", "5678") };
+    await Promise.all([
+      fetchWeights(weights(), { folder, note: (text) => notes.push(text) }),
+      fetchWeights(other, { folder }),
+    ]);
+    expect(notes).toEqual([expect.stringContaining("from process 1, which is gone")]);
+    expect(readdirSync(folder).sort()).toEqual(["weights-1234.pth", "weights-5678.pth"]);
+  });
+
+  it("lets the lock go when it is stopped", async () => {
+    server = await serveFile(content);
+    await expect(fetchWeights(weights(), { folder, onProgress: stopAtOnce })).rejects.toThrow(InterruptedError);
+    expect(readdirSync(folder)).toEqual(["weights-1234.pth.part"]);
+  });
+
+  it("names a cache that is a file or cannot be made, and a file there that cannot be read", async () => {
+    server = await serveFile(content);
+    const blocked = path.join(folder, "file");
+    writeFileSync(blocked, "");
+    const refused = (cache: string) => fetchWeights(weights(), { folder: cache }).catch((error) => error);
+    const error = await refused(path.join(blocked, "weights"));
+    expect(error).toBeInstanceOf(CsrmError);
+    expect([error.code, error.message]).toEqual([
+      "file",
+      `cannot write ${blocked}/weights: a part of the path is not a folder; set CSRM_CACHE to another folder`,
+    ]);
+    mkdirSync(path.join(folder, "weights-1234.pth"));
+    expect((await refused(folder)).message).toBe(`cannot read ${folder}/weights-1234.pth: it is a folder`);
+    expect(server.requests).toEqual([]);
+  });
+
+  // The superuser may write everywhere.
+  it.skipIf(process.getuid?.() === 0)("names a cache in which nothing may be written", async () => {
+    server = await serveFile(content);
+    const home = path.join(folder, "home");
+    mkdirSync(home, { mode: 0o555 });
+    await expect(fetchWeights(weights(), { folder: path.join(home, ".cache", "weights") })).rejects.toThrow(
+      `cannot write ${home}/.cache/weights: permission denied; set CSRM_CACHE to another folder`,
+    );
   });
 
   it("takes the file from a mirror under the publisher's name", async () => {

@@ -58,7 +58,7 @@ async function fetchByName(name: string, { mirror, offline, json }: FetchCommand
     bar.update(megabytes(done));
     throwIfInterrupted();
   };
-  const work = () => fetchWeights(weights, { mirror, offline, onProgress });
+  const work = () => fetchWeights(weights, { mirror, offline, onProgress, note: progress.note });
   const { file, fetched } = await interruptible(work).finally(() => bar?.finish());
   if (fetched) progress.note(`${weights.about}; licence: ${weights.licence}`);
   if (json) printJson({ file, fetched, ...weights });

@@ -1,8 +1,8 @@
 /** What `csrm weights inspect` tells of a file, as data and as text. */
 import { elementsOf, type TensorFile } from "../formats/stored-tensor.ts";
-import { type Purpose, purposesOf } from "../models/fit-weights.ts";
+import { insteadOfCheckpoint, type Purpose, purposesOf, trainingOf } from "../models/fit-weights.ts";
 import { LAYOUTS, type Layout } from "../models/key-layouts.ts";
-import { parseModelInfo } from "../models/model-file.ts";
+import { type ModelInfo, parseModelInfo } from "../models/model-file.ts";
 import { remap } from "../models/remap.ts";
 
 export interface WeightsReport {
@@ -19,6 +19,10 @@ export interface WeightsReport {
   dtypes: Record<string, number>;
   /** What it can start or be converted for. */
   starts: Purpose[];
+  /** Those of them for which csrm takes the file as it is. */
+  direct: Purpose[];
+  /** The training of csrm that it is a checkpoint of. */
+  checkpoint: "train" | "pretrain" | null;
   metadata: Record<string, string>;
   tensors: { name: string; place: string | null; known: boolean; dtype: string; shape: readonly number[] }[];
   others: Record<string, string>;
@@ -32,6 +36,8 @@ export function weightsReport(file: TensorFile): WeightsReport {
   for (const { dtype } of file.tensors.values()) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1;
   const counted = [...remapped.tensors, ...remapped.classifier, ...remapped.unknown];
   const learnt = counted.filter(([key]) => !/running_(mean|var)$|num_batches_tracked$/.test(key));
+  const starts = purposesOf(remapped);
+  const info = parseModelInfo(file.metadata, file.name);
   return {
     file: file.name,
     format: file.format,
@@ -41,7 +47,9 @@ export function weightsReport(file: TensorFile): WeightsReport {
     classes: scores?.shape[0] ?? null,
     parameters: learnt.reduce((sum, [, tensor]) => sum + elementsOf(tensor), 0),
     dtypes,
-    starts: purposesOf(remapped),
+    starts,
+    direct: starts.filter((purpose) => takenAsIs(purpose, remapped.layout, info)),
+    checkpoint: trainingOf(remapped),
     metadata: file.metadata,
     tensors: remapped.moves.map(({ from, to }) => {
       const { dtype, shape } = file.tensors.get(from)!;
@@ -51,6 +59,12 @@ export function weightsReport(file: TensorFile): WeightsReport {
   };
 }
 
+/** csrm train refuses a start with heads; csrm predict wants a file that says what it is. */
+function takenAsIs(purpose: Purpose, layout: Layout, info: ModelInfo | null): boolean {
+  if (purpose === "classifier") return layout !== "csrm" && layout !== "deeplabv3+";
+  return purpose === "backbone" || info?.kind === "csrm";
+}
+
 const FORMATS: Record<TensorFile["format"], string> = {
   safetensors: "safetensors",
   "torch-zip": "PyTorch (zip)",
@@ -58,11 +72,20 @@ const FORMATS: Record<TensorFile["format"], string> = {
   npz: "NumPy archive",
 };
 
-const STARTS: Record<Purpose, string> = {
-  backbone: "model.weights of a recipe",
-  classifier: "--start of csrm train",
-  csrm: "csrm predict, once converted with --for csrm --classes",
+const STARTS: Record<Purpose, { use: string; convert: string }> = {
+  backbone: { use: "model.weights of a recipe", convert: "--for backbone" },
+  classifier: { use: "--start of csrm train", convert: "--for classifier" },
+  csrm: { use: "csrm predict", convert: "--for csrm --classes" },
 };
+
+function uses({ starts, direct }: WeightsReport, info: ModelInfo | null): string {
+  const all = starts.map((purpose) => {
+    const { use, convert } = STARTS[purpose];
+    return direct.includes(purpose) ? use : `${use}, once converted with ${convert}`;
+  });
+  if (info?.kind === "classifier" && direct.includes("classifier")) all.push("csrm predict, by its activation maps");
+  return all.join("; ") || "nothing that csrm starts from";
+}
 
 /** @param keys whether every tensor is listed */
 export function weightsText(report: WeightsReport, keys: boolean): string {
@@ -90,9 +113,11 @@ export function weightsText(report: WeightsReport, keys: boolean): string {
         .join(", ")})`,
     ],
     ["parameters", report.parameters.toLocaleString("en-GB")],
-    ["serves as", report.starts.map((purpose) => STARTS[purpose]).join("; ") || "nothing that csrm starts from"],
+    ["serves as", uses(report, info)],
+    ...(report.checkpoint && !info ? [["note", insteadOfCheckpoint(report.checkpoint)] as [string, string]] : []),
     ...Object.entries(metadata)
-      .filter(([key]) => key !== "csrm_model")
+      // The description is told in the other rows; a checkpoint's state is long and for going on with the training.
+      .filter(([key]) => key !== "csrm_model" && key !== "csrm_checkpoint")
       .map(([key, text]): [string, string] => [`says: ${key}`, text]),
     ...Object.entries(others).map(([key, text]): [string, string] => [`beside: ${key}`, text]),
   ];

@@ -1,12 +1,12 @@
 /** Turns a file of any readable format and layout into one with our names, checked against the network that it is for. */
-import { expected, naming } from "../errors.ts";
+import { CsrmError, expected, naming } from "../errors.ts";
 import type { StoredTensor, TensorFile } from "../formats/stored-tensor.ts";
 import { compareKeys, type LoadOptions, type Module, type Shapes, withoutInit } from "../torch/nn/index.ts";
 import { HEAD_GROUPS } from "./aspp.ts";
 import type { OutputStride } from "./backbone.ts";
 import { Classifier } from "./classifier.ts";
 import { CSRM } from "./csrm.ts";
-import { allowances, type Purpose, tensorsFor } from "./fit-weights.ts";
+import { allowances, insteadOfCheckpoint, type Purpose, tensorsFor, trainingOf } from "./fit-weights.ts";
 import { weightsInfoOf } from "./load-weights.ts";
 import { type ModelInfo, modelMetadata, parseModelInfo } from "./model-file.ts";
 import { backboneInfo, createBackbone } from "./registry.ts";
@@ -37,10 +37,17 @@ export interface Converted {
   leftOver: string[];
 }
 
-/** @throws CsrmError (code "weights") naming the file and the keys that are missing, unexpected or of another shape */
+/**
+ * @throws CsrmError (code "weights") naming the file and the keys that are missing, unexpected or of another shape; also for a
+ * checkpoint of our training, whose normalisation, padding and strides would have to be guessed
+ */
 export function convertWeights(file: TensorFile, options: ConvertOptions): Converted {
   return naming(file.name, () => {
     const remapped = remap(file);
+    const stage = trainingOf(remapped);
+    if (stage && parseModelInfo(file.metadata, file.name) === null) {
+      throw new CsrmError(insteadOfCheckpoint(stage), { code: "weights" });
+    }
     const name = options.backbone ?? remapped.backbone;
     if (name === undefined) {
       throw expected("a backbone of csrm", file.name, "one that its names do not tell", "name it with --backbone");

@@ -29,10 +29,28 @@ export function tensorsFor(purpose: Purpose, { tensors, classifier, unknown }: R
   return new Map([...[...tensors].map(([key, tensor]) => [key.replace(/^backbone\./, ""), tensor] as const), ...rest]);
 }
 
-/** For which purposes a file has all parts; its shapes are checked when it is loaded. */
-export function purposesOf({ layout, backbone, tensors }: Remapped): Purpose[] {
+/** Which training of csrm a file is a checkpoint of, by the group that its network's names stand in; null: of none. */
+export function trainingOf({ moves }: Pick<Remapped, "moves">): "train" | "pretrain" | null {
+  const group = /^(teacher|model)\//.exec(moves[0]?.from ?? "")?.[1];
+  return group === undefined ? null : group === "teacher" ? "train" : "pretrain";
+}
+
+/** Why a checkpoint cannot become a network that csrm uses by itself, and what to take instead. */
+export function insteadOfCheckpoint(stage: "train" | "pretrain"): string {
+  const earlier = stage === "train" ? "; for an earlier step set predict.checkpoint: step-N in the recipe" : "";
+  return (
+    "a checkpoint of a training does not say what its network is (classes, mean, std, padding, strides); " +
+    `use RUN/${stage}/model.safetensors, written when the training ends${earlier}`
+  );
+}
+
+/** For which purposes a file has all parts, converted or as it is; its shapes are checked when it is loaded. */
+export function purposesOf(remapped: Remapped): Purpose[] {
+  const { layout, backbone, tensors } = remapped;
   if (backbone === undefined) return [];
   const scores = tensors.has("classifier.weight");
+  // A checkpoint of ours is not converted, so it serves only where it is taken as it is.
+  if (trainingOf(remapped)) return scores && layout !== "csrm" ? ["backbone", "classifier"] : ["backbone"];
   return purposes.filter(
     (purpose) => purpose === "backbone" || (scores && (purpose === "classifier" || layout === "csrm")),
   );

@@ -89,6 +89,38 @@ export function weightsInfoOf(metadata: Record<string, string>, path: string): W
   return { architecture, normalisation, padding, source, license };
 }
 
+/** Something that a file's metadata say. */
+export interface Statement {
+  what: string;
+  value: string;
+  /** The key of a recipe that can say it instead; null: none needed or none there. */
+  recipe: string | null;
+}
+
+/** What is lost of metadata in a format without any, such as PyTorch's. Not the architecture: the tensors' names tell it. */
+export function statementsOf(metadata: Record<string, string>, path: string): Statement[] {
+  const { normalisation, padding } = weightsInfoOf(metadata, path);
+  const network = parseModelInfo(metadata, path);
+  const say = (what: string, value: string | number, recipe: string | null): Statement => {
+    return { what, value: String(value), recipe };
+  };
+  const known = ["architecture", "input_mean", "input_std", "padding", "csrm_model"];
+  return [
+    ...(normalisation
+      ? [say("mean", normalisation.mean.join(), "data.mean"), say("std", normalisation.std.join(), "data.std")]
+      : []),
+    ...(padding ? [say("padding", padding, "model.padding")] : []),
+    ...(network
+      ? [
+          say("output stride", network.outputStride, "model.output_stride"),
+          ...(network.kind === "csrm" ? [say("decoder stride", network.decoderStride, "model.decoder_stride")] : []),
+          say("classes", network.classes.names.join(), "data.classes"),
+        ]
+      : []),
+    ...Object.entries(metadata).flatMap(([key, text]) => (known.includes(key) ? [] : [say(key, text, null)])),
+  ];
+}
+
 function triple(text: string, name: string): [number, number, number] {
   const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
   if (numbers.length !== 3 || !numbers.every(Number.isFinite)) throw expected("three numbers", name, text);

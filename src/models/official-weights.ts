@@ -1,10 +1,12 @@
 /** Published weights of backbones and of SAM: where they are, how to know them, under which licence. Fetched only when asked for. */
-import { existsSync } from "node:fs";
+import { existsSync, rmdirSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { suggestion } from "../did-you-mean.ts";
 import { download, sha256Of } from "../download.ts";
 import { CsrmError } from "../errors.ts";
+import { makeFolders, writeError } from "../files.ts";
+import { lockFolder, type RunLock } from "../run-lock.ts";
 
 export interface OfficialWeights {
   name: string;
@@ -70,6 +72,8 @@ export interface FetchOptions {
   /** Only look whether it is there. */
   offline?: boolean;
   onProgress?(done: number, total: number | null): void;
+  /** Told when a fetch whose process is gone was taken over. */
+  note?(text: string): void;
   /** For download. */
   tries?: number;
   pause?: number;
@@ -77,28 +81,23 @@ export interface FetchOptions {
 
 /**
  * The path of the weights' file, fetched unless it is there already; also one put there by hand is checked.
- * @throws CsrmError (code "download") saying what to download and where to put it
+ * @throws CsrmError (code "download") saying what to download and where to put it; (code "locked") naming the process that fetches
+ * the same file; (code "file") where nothing can be written into the cache
  */
 export async function fetchWeights(
   weights: OfficialWeights,
   options: FetchOptions = {},
 ): Promise<{ file: string; fetched: boolean }> {
-  const { folder = weightsCache(), mirror, offline = false, ...rest } = options;
+  const { folder = weightsCache(), mirror, offline = false, note = () => {}, ...rest } = options;
   const { url, sha256 } = weights;
   const file = path.join(folder, path.posix.basename(new URL(url).pathname));
-  if (existsSync(file)) {
-    const got = await sha256Of(file);
-    if (got.startsWith(sha256)) return { file, fetched: false };
-    throw new CsrmError(
-      `${file} is not the file of ${url}: its SHA-256 is ${got}, not ${sha256}…; delete it and fetch again`,
-      {
-        code: "download",
-      },
-    );
-  }
+  if (await isThere(file, weights)) return { file, fetched: false };
   const byHand = `download ${url} some other way and put it at ${file}`;
   if (offline) throw new CsrmError(`${weights.name} has not been fetched yet; ${byHand}`, { code: "download" });
   const from = mirror === undefined ? url : `${mirror.replace(/\/$/, "")}/${path.basename(file)}`;
+  using _ = lockFetch(file, note);
+  // Another process may have ended its download while this one looked.
+  if (await isThere(file, weights)) return { file, fetched: false };
   try {
     await download({ url: from, to: file, sha256, ...rest });
   } catch (error) {
@@ -106,6 +105,45 @@ export async function fetchWeights(
     throw new CsrmError(`${error.message}; ${byHand}`, { code: error.code, cause: error });
   }
   return { file, fetched: true };
+}
+
+/** @throws CsrmError where another file has its name */
+async function isThere(file: string, { url, sha256 }: OfficialWeights): Promise<boolean> {
+  if (!existsSync(file)) return false;
+  const got = await sha256Of(file);
+  if (got.startsWith(sha256)) return true;
+  throw new CsrmError(
+    `${file} is not the file of ${url}: its SHA-256 is ${got}, not ${sha256}…; delete it and fetch again`,
+    { code: "download" },
+  );
+}
+
+/** One process at a time downloads a file; other files meanwhile are free, so the lock lies in a folder of the file's own. */
+function lockFetch(file: string, note: (text: string) => void): Disposable {
+  const folder = `${file}.lock`;
+  let lock: RunLock;
+  try {
+    makeFolders(folder);
+    lock = lockFolder(folder, note);
+  } catch (error) {
+    const elsewhere = "set CSRM_CACHE to another folder";
+    if (error instanceof CsrmError && error.code === "locked") {
+      const message = error.message.replace(`in ${folder}`, `on ${file}`).replace("choose another --out", elsewhere);
+      throw new CsrmError(message, { code: "locked", cause: error });
+    }
+    const { message } = error instanceof CsrmError ? error : writeError(path.dirname(file), error);
+    throw new CsrmError(`${message}; ${elsewhere}`, { code: "file", cause: error });
+  }
+  return {
+    [Symbol.dispose]() {
+      lock.release();
+      try {
+        rmdirSync(folder);
+      } catch {
+        // Another process has it already; it will remove it.
+      }
+    },
+  };
 }
 
 function entry(name: string, url: string, sha256: string, licence: string, by: string): OfficialWeights {

@@ -10,7 +10,9 @@ import { openTensorFile } from "../../formats/tensor-file.ts";
 import { encodeTorchFile } from "../../formats/torch-writer.ts";
 import type { OutputStride } from "../../models/backbone.ts";
 import { convertWeights } from "../../models/convert-weights.ts";
-import { type Purpose, purposes } from "../../models/fit-weights.ts";
+import { allowances, type Purpose, purposes } from "../../models/fit-weights.ts";
+import { type Statement, statementsOf } from "../../models/load-weights.ts";
+import { createProgress } from "../../progress.ts";
 import { registerFetch } from "../fetch-weights.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { weightsReport, weightsText } from "../weights-report.ts";
@@ -95,16 +97,20 @@ async function convert(path: string, options: ConvertCommandOptions): Promise<vo
   using file = openTensorFile(path, { section });
   const converted = options.for === undefined ? plain(file, options) : fitted(file, options.for, options);
   const { tensors, metadata } = converted;
+  const silent = extname(to) !== ".safetensors";
+  const lost = silent ? statementsOf(metadata, path) : [];
   await writeFileAtomic(to, write(tensors, metadata));
-  const summary = { ...converted, tensors: tensors.size, file: to };
-  if (json) printJson(summary);
-  else
+  if (json) {
+    printJson({ ...converted, metadata: silent ? {} : metadata, lost, tensors: tensors.size, file: to });
+  } else {
     print(
       [
         `${to}: ${tensors.size} tensors${"layout" in converted ? ` of ${converted.backbone}` : ""}`,
-        ...notes(converted),
+        ...notes(converted, options.for),
       ].join("\n"),
     );
+    if (lost.length > 0) createProgress().note(lostNote(lost, to));
+  }
 }
 
 type Plain = { tensors: ReadonlyMap<string, StoredTensor>; metadata: Record<string, string> };
@@ -150,15 +156,27 @@ function fitted(file: TensorFile, purpose: Purpose, options: ConvertCommandOptio
   });
 }
 
-function notes(converted: Result): string[] {
-  if (!("layout" in converted)) return [];
+/** What differs from the network; what a user let through is another thing than what makes no difference. */
+function notes(converted: Result, purpose: Purpose | undefined): string[] {
+  if (!("layout" in converted) || purpose === undefined) return [];
   const { missing, leftOver } = converted;
+  const unneeded = missing.filter((key) => allowances[purpose].allowMissing.some((pattern) => pattern.test(key)));
+  const needed = missing.filter((key) => !unneeded.includes(key));
   const list = (keys: string[]) =>
     `${keys.slice(0, 5).join(", ")}${keys.length > 5 ? ` and ${keys.length - 5} more` : ""}`;
   return [
-    ...(missing.length > 0 ? [`missing, and not needed: ${list(missing)}`] : []),
+    ...(unneeded.length > 0 ? [`missing, and not needed: ${list(unneeded)}`] : []),
+    ...(needed.length > 0 ? [`missing, allowed: ${list(needed)}`] : []),
     ...(leftOver.length > 0 ? [`left out: ${list(leftOver)}`] : []),
   ];
+}
+
+function lostNote(lost: readonly Statement[], to: string): string {
+  const short = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
+  const all = lost.map(({ what, value }) => `${what} (${short(value)})`).join(", ");
+  const keys = lost.flatMap(({ recipe }) => recipe ?? []);
+  const fix = keys.length > 0 ? `; a recipe that starts from it must say so: ${keys.join(", ")}` : "";
+  return `${to} cannot hold what the weights say about themselves: ${all}${fix}`;
 }
 
 function writerFor(to: string): (tensors: Plain["tensors"], metadata: Record<string, string>) => Uint8Array[] {

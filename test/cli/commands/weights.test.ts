@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -7,8 +7,11 @@ import { openTensorFile } from "../../../src/formats/tensor-file.ts";
 import { encodeTorchFile } from "../../../src/formats/torch-writer.ts";
 import { Classifier } from "../../../src/models/classifier.ts";
 import { CSRM } from "../../../src/models/csrm.ts";
-import { openModel, saveModel } from "../../../src/models/model-file.ts";
+import { loadStartClassifier, type Statement } from "../../../src/models/load-weights.ts";
+import { type ModelInfo, openModel, saveModel } from "../../../src/models/model-file.ts";
 import { createBackbone } from "../../../src/models/registry.ts";
+import { saveTensors } from "../../../src/torch/serialization.ts";
+import { CheckpointFolder } from "../../../src/training/checkpoint.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { serveFile } from "../../helpers/file-server.ts";
 import { fillModule } from "../../helpers/fill.ts";
@@ -23,6 +26,11 @@ const network = new CSRM({ backbone: createBackbone("resnet18"), classes: 2, hea
 fillModule(network);
 const classifier = new Classifier({ backbone: network.backbone, classes: 2 });
 fillModule(classifier);
+const info: ModelInfo = {
+  ...{ kind: "csrm", backbone: "resnet18", outputStride: 16, padding: "symmetric", headChannels: 8 },
+  ...{ decoderStride: 4, classes: { ids: [0, 1, 2], names: ["background", "cat", "dog"] } },
+  ...{ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] },
+};
 const classes = inFolder("classes.txt");
 writeFileSync(classes, "0 background\n1 cat\n2 dog\n");
 
@@ -30,6 +38,13 @@ const puzzle = inFolder("puzzle.pth");
 writeFileSync(puzzle, Buffer.concat(encodeTorchFile(storedFrom(classifier.stateDict(), puzzleNames))));
 const authors = inFolder("authors.pth");
 writeFileSync(authors, Buffer.concat(encodeTorchFile(storedFrom(network.stateDict(), (key) => [`module.${key}`]))));
+
+/** As training writes it: no description of the network beside the numbers. */
+function trainingCheckpoint(): string {
+  const checkpoints = new CheckpointFolder({ folder: inFolder("checkpoints"), stage: "train" });
+  checkpoints.save(7, { tensors: { student: network.stateDict(), teacher: network.stateDict() }, state: { epoch: 1 } });
+  return checkpoints.last;
+}
 
 async function json<T>(...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await csrm("weights", ...args, "--json");
@@ -69,7 +84,10 @@ describe("csrm weights inspect", () => {
   it("says so in words, with every name where asked", async () => {
     const short = await csrm("weights", "inspect", authors);
     expect(short.stdout).toContain("layout             a CSRM network\n");
-    expect(short.stdout).toContain("serves as          model.weights of a recipe; --start of csrm train; csrm predict");
+    expect(short.stdout).toContain(
+      "serves as          model.weights of a recipe; --start of csrm train, once converted with --for classifier; " +
+        "csrm predict, once converted with --for csrm --classes\n",
+    );
     expect(short.stdout).not.toContain("aspp");
     const long = await csrm("weights", "inspect", authors, "--keys");
     expect(long.stdout).toMatch(/module\.aspp\.bn1\.bias +float32 \[8\] +→ aspp\.bn1\.bias/);
@@ -82,6 +100,34 @@ describe("csrm weights inspect", () => {
     expect(stdout).toContain("serves as          nothing that csrm starts from");
     expect(stdout).toContain("7 names that no layout knows:\n  0.weight ");
     expect(stdout).toContain("beside: epoch      3");
+  });
+
+  it("says of networks of ours where they are taken as they are", async () => {
+    const [whole, start] = [inFolder("whole.safetensors"), inFolder("first.safetensors")];
+    saveModel(whole, network, info);
+    saveModel(start, classifier, { ...info, kind: "classifier" });
+    expect(await json<WeightsReport>("inspect", whole)).toMatchObject({
+      starts: ["backbone", "classifier", "csrm"],
+      direct: ["backbone", "csrm"],
+    });
+    expect((await csrm("weights", "inspect", whole)).stdout).toContain(
+      "serves as          model.weights of a recipe; --start of csrm train, once converted with --for classifier; csrm predict\n",
+    );
+    expect(() => loadStartClassifier(network, whole)).toThrow("csrm weights convert --for classifier");
+    expect((await json<WeightsReport>("inspect", start)).direct).toEqual(["backbone", "classifier"]);
+    expect((await csrm("weights", "inspect", start)).stdout).toContain(
+      "serves as          model.weights of a recipe; --start of csrm train; csrm predict, by its activation maps\n",
+    );
+  });
+
+  it("says of a checkpoint of ours what to take instead, as convert does", async () => {
+    const checkpoint = trainingCheckpoint();
+    const { starts, checkpoint: stage } = await json<WeightsReport>("inspect", checkpoint);
+    expect([starts, stage]).toEqual([["backbone"], "train"]);
+    const { stdout } = await csrm("weights", "inspect", checkpoint);
+    expect(stdout).toContain("serves as          model.weights of a recipe\n");
+    expect(stdout).toMatch(/note +a checkpoint .* use RUN\/train\/model\.safetensors.* predict\.checkpoint: step-N/);
+    expect(stdout).not.toContain("csrm_checkpoint");
   });
 
   it("names a file that is missing or no file of weights", async () => {
@@ -140,21 +186,57 @@ describe("csrm weights convert", () => {
 
   it("takes the start classifier out of a network of ours with what it says about itself", async () => {
     const ours = inFolder("ours.safetensors");
-    saveModel(ours, network, {
-      ...{ kind: "csrm", backbone: "resnet18", outputStride: 16, padding: "symmetric", headChannels: 8 },
-      ...{ decoderStride: 4, classes: { ids: [0, 1, 2], names: ["background", "cat", "dog"] } },
-      ...{ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] },
-    });
+    saveModel(ours, network, info);
     const start = inFolder("from-ours.safetensors");
     await json("convert", ours, "--for", "classifier", "--to", start);
-    const { model, info } = openModel(start);
-    expect(info).toMatchObject({ kind: "classifier", mean: [0.5, 0.5, 0.5] });
-    model.dispose();
+    const opened = openModel(start);
+    expect(opened.info).toMatchObject({ kind: "classifier", mean: [0.5, 0.5, 0.5] });
+    opened.model.dispose();
+  });
+
+  it("does not guess what a checkpoint of ours leaves unsaid", async () => {
+    const to = inFolder("guessed.safetensors");
+    for (const args of [["csrm", "--classes", classes], ["classifier"], ["backbone"]]) {
+      const { code, stderr } = await csrm("weights", "convert", trainingCheckpoint(), "--for", ...args, "--to", to);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(/last\.safetensors: .*RUN\/train\/model\.safetensors.*predict\.checkpoint: step-N/),
+      ]);
+      expect(existsSync(to)).toBe(false);
+    }
+  });
+
+  it("says what a PyTorch file cannot hold, and which keys of a recipe then have to", async () => {
+    const [said, ours, pth] = [inFolder("said.safetensors"), inFolder("described.safetensors"), inFolder("lost.pth")];
+    const metadata = { architecture: "resnet18", input_mean: "0.5,0.5,0.5", input_std: "0.25,0.25,0.25" };
+    saveTensors(said, network.backbone.stateDict(), { ...metadata, padding: "tf_same", source: "somewhere" });
+    const there = await csrm("weights", "convert", said, "--to", pth);
+    expect(there.code).toBe(0);
+    expect(there.stderr).toContain(
+      `${pth} cannot hold what the weights say about themselves: mean (0.5,0.5,0.5), std (0.25,0.25,0.25), ` +
+        "padding (tf_same), source (somewhere); a recipe that starts from it must say so: data.mean, data.std, model.padding\n",
+    );
+    const options = ["--for", "csrm", "--classes", classes, "--to"];
+    type Lost = { lost: Statement[]; metadata: object };
+    const { lost, metadata: left } = await json<Lost>("convert", authors, ...options, pth);
+    expect(lost.map(({ what }) => what)).toEqual([
+      "mean",
+      "std",
+      "padding",
+      "output stride",
+      "decoder stride",
+      "classes",
+    ]);
+    expect(lost.at(-1)).toEqual({ what: "classes", value: "background,cat,dog", recipe: "data.classes" });
+    expect(left).toEqual({});
+    expect((await json<Lost>("convert", authors, ...options, ours)).lost).toEqual([]);
+    expect((await csrm("weights", "convert", authors, "--to", pth)).stderr).toBe("");
   });
 
   it("refuses what does not fit with the names, unless a pattern allows it", async () => {
     const odd = inFolder("odd.pth");
-    const rename = (key: string) => (key === "classifier.weight" ? [] : [key.replace("bn1.bias", "bn1.offset")]);
+    const lacking = ["classifier.weight", "backbone.bn1.num_batches_tracked"];
+    const rename = (key: string) => (lacking.includes(key) ? [] : [key.replace("bn1.bias", "bn1.offset")]);
     writeFileSync(odd, Buffer.concat(encodeTorchFile(storedFrom(classifier.stateDict(), rename))));
     const to = ["--to", inFolder("odd.safetensors")];
     const strict = await csrm("weights", "convert", odd, "--for", "classifier", ...to);
@@ -165,6 +247,9 @@ describe("csrm weights convert", () => {
     const allow = ["--allow-missing", "bn1\\.bias$", "--allow-unexpected", "offset$", "--allow-missing", "^classifier"];
     const lax = await json<{ missing: string[] }>("convert", odd, "--for", "classifier", ...allow, ...to);
     expect(lax.missing).toContain("classifier.weight");
+    const { stdout } = await csrm("weights", "convert", odd, "--for", "classifier", ...allow, ...to);
+    expect(stdout).toMatch(/^missing, and not needed: \S+num_batches_tracked$/m);
+    expect(stdout).toMatch(/^missing, allowed: backbone\.bn1\.bias, .* and 5 more$/m);
     const other = await csrm("weights", "convert", puzzle, "--for", "backbone", "--backbone", "resnet50", ...to);
     expect(other.stderr).toMatch(/missing: layer1\.0\.conv3\.weight.*of another shape/);
   });
