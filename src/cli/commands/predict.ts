@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Dataset } from "../../data/types.ts";
+import { removeAbandoned } from "../../files.ts";
 import { writeLabels } from "../../inference/label-stage.ts";
 import { augmentationText, type PredictSettings } from "../../inference/predict-settings.ts";
 import { predictCams, type Skipped } from "../../inference/predict-stage.ts";
@@ -184,6 +185,7 @@ async function predictAll({ options, out, dataset, source, progress }: Work): Pr
   }
   const overlays = options.overlays ? join(out, refined === null ? "overlays" : "overlays-crf") : null;
   if (overlays !== null) {
+    removeAbandoned(overlays);
     const done = new Set(ids);
     const samples = dataset.samples.filter(({ id }) => done.has(id));
     await writeOverlays({ samples, labels: refined ?? join(out, LABELS), out: overlays, progress });
