@@ -248,6 +248,18 @@ describe("csrm data prepare voc12", () => {
     expect((await run(scratch.path("in"), scratch.path("none"), "--sbd", scratch.path(voc))).stderr).toContain(
       "no SBD in",
     );
+    for (const [option, from, ...more] of [
+      ["--from", scratch.path("nope")],
+      ["--sbd", scratch.path("in"), "--sbd", scratch.path("nope")],
+    ]) {
+      const absent = await run(from!, scratch.path("none"), ...more);
+      expect(absent).toMatchObject({ code: 1, stdout: "" });
+      expect(absent.stderr).toContain(`no such folder: ${scratch.path("nope")} (${option})`);
+      expect(absent.stderr).not.toContain("unpack");
+    }
+    const file = scratch.write("file.txt", "");
+    expect((await run(file, scratch.path("none"))).stderr).toContain(`expected a folder for --from, got "${file}"`);
+    expect(existsSync(scratch.path("none"))).toBe(false);
     expect((await run(scratch.path("in"), scratch.path("in"))).stderr).toContain("choose another --out");
     writeFileSync(scratch.path(`${sbd}/cls/2008_000004.mat`), matFile.subarray(0, 200));
     const broken = await run(scratch.path("in"), scratch.path("broken"));
