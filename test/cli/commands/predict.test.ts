@@ -249,4 +249,30 @@ describe("csrm refine crf", () => {
       expect((await csrm(...command, ...wrong)).stderr).toMatch(new RegExp(`argument '${wrong[1]}' is invalid`));
     }
   });
+
+  it("refuses what the operator would refuse before anything is written", async () => {
+    const { root, images, out, args } = await scene();
+    await csrm(...args);
+    const refined = join(root, "refined");
+    const command = ["refine", "crf", "--images", images, "--labels", join(out, "pseudo"), "--out", refined];
+    const widths = ["--gaussian-sxy", "--bilateral-sxy", "--bilateral-srgb"];
+    for (const [range, options, values] of [
+      ["0.000001 and of at most 1000000000", widths, ["1e-300", "9e-7", "1.1e9", "1e300"]],
+      ["0 and of at most 1000000", ["--gaussian-compat", "--bilateral-compat"], ["-1", "1.1e6", "1e300"]],
+    ] as const) {
+      for (const option of options) {
+        for (const value of values) {
+          const { code, stderr } = await csrm(...command, `${option}=${value}`);
+          expect(code).toBe(1);
+          expect(stderr).toContain(`argument '${value}' is invalid. Expected a number of at least ${range}.`);
+        }
+      }
+    }
+    expect((await csrm(...command, "--iterations", "1e300")).stderr).toContain("argument '1e300' is invalid");
+    // Each is within its range, but not both together.
+    const shrunk = await csrm(...command, "--gaussian-sxy", "1e-6", "--crf-scale", "0.5");
+    expect(shrunk).toMatchObject({ code: 1 });
+    expect(shrunk.stderr).toContain("expected a number in 1e-6..1e9 for gaussianSxy, got 5e-7");
+    expect(existsSync(refined)).toBe(false);
+  });
 });
