@@ -1,10 +1,11 @@
 /** csrm predict and csrm refine crf on photographs in a folder of our own, with a random network. */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { PredictResult } from "../../../src/cli/commands/predict.ts";
 import { decodeImage } from "../../../src/data/image.ts";
-import { readFileBytes } from "../../../src/files.ts";
+import { readFileBytes, temporaryName } from "../../../src/files.ts";
 import { decodePng } from "../../../src/formats/indexed-png.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { picture, temporaryFolder, tinyModelFile, writePicture } from "../../inference/tiny.ts";
@@ -164,6 +165,42 @@ describe("csrm predict", () => {
     const { code, stderr } = await csrm(...args, ...more);
     expect(code).toBe(1);
     expect(stderr).toContain(message);
+  });
+
+  it("refuses options that would mean nothing, naming what they need", async () => {
+    const { root, images, out, args, base } = await scene();
+    const one = [...base, "--images", join(images, "a.png")];
+    const [tags, ids] = [join(root, "tags.csv"), join(root, "ids.txt")];
+    writeFileSync(tags, "image,tags\na.png,dog\n");
+    writeFileSync(ids, "a\n");
+    for (const [command, message] of [
+      [[...args, "--crf-scale", "0.5"], "expected --crf beside --crf-scale"],
+      // The default, but said.
+      [[...args, "--crf-scale", "1"], "expected --crf beside --crf-scale"],
+      [[...args, "--classes", "voc"], '(--tags FILE) beside --classes for --tags, got "predicted"'],
+      [[...args, "--classes", "voc", "--tags", "all"], '(--tags FILE) beside --classes for --tags, got "all"'],
+      [[...one, "--ids", ids], "expected a folder of photographs beside --ids for --images"],
+      [[...one, "--tags", tags, "--classes", "voc"], "expected a folder of photographs beside --classes for --images"],
+    ] as const) {
+      const { code, stderr } = await csrm(...command);
+      expect(code).toBe(1);
+      expect(stderr).toContain(message);
+    }
+    expect(existsSync(out)).toBe(false);
+    expect(await csrm(...args, "--crf", "--crf-scale", "0.5")).toMatchObject({ code: 0 });
+  });
+
+  it("clears away what killed processes left half written in any of its folders", async () => {
+    const { out, args } = await scene();
+    const { pid } = spawnSync(process.execPath, ["--version"]);
+    const all = [...args, "--tags", "all", "--crf", "--overlays"];
+    await csrm(...all);
+    const whole = readdirSync(out, { recursive: true }).sort();
+    for (const folder of ["cams/trip", "pseudo", "pseudo-crf/trip", "overlays-crf/trip"]) {
+      writeFileSync(temporaryName(join(out, folder, "b"), pid), "half");
+    }
+    expect(await csrm(...all)).toMatchObject({ code: 0 });
+    expect(readdirSync(out, { recursive: true }).sort()).toEqual(whole);
   });
 
   it("refuses an empty folder", async () => {
