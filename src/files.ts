@@ -1,7 +1,8 @@
 /** Files written whole or not at all: a temporary file in the same folder, synced to disk, then renamed over the target. */
 
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { CsrmError, messageOf } from "./errors.ts";
 
@@ -64,6 +65,36 @@ export function writeFileAtomicSync(path: string, data: FileData): void {
 export function removeTemporaries(folder: string): void {
   if (!fs.existsSync(folder)) return;
   for (const name of fs.readdirSync(folder)) if (isTemporary(name)) fs.rmSync(join(folder, name), { force: true });
+}
+
+/**
+ * Removes what writers that were killed left in a folder, which may be absent, and in those below it. Others may be writing there: a
+ * temporary file goes when its process is no more on this machine, or when it has not changed for a day.
+ */
+export function removeAbandoned(folder: string): void {
+  if (!fs.existsSync(folder)) return;
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile() || !isTemporary(entry.name)) continue;
+    const path = join(entry.parentPath, entry.name);
+    if (isAbandoned(path, entry.name)) fs.rmSync(path, { force: true });
+  }
+}
+
+function isAbandoned(path: string, name: string): boolean {
+  const changed = fs.statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  if (changed === undefined) return false;
+  if (Date.now() - changed > DAY) return true;
+  const [, machine, pid] = /^\.csrm-([0-9a-f]{8})-(\d+)-/.exec(name) ?? [];
+  // Process ids of another machine or container mean nothing here.
+  if (machine !== MACHINE) return false;
+  // A container that starts again often gives the same id again.
+  if (Number(pid) === process.pid) return changed < performance.timeOrigin;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return codeOf(error) === "ESRCH";
+  }
 }
 
 /** Whether a file of this name is one that is being written, or was when its process ended. */
@@ -134,9 +165,16 @@ export function readError(path: string, error: unknown): CsrmError {
 // Linux moves at most 2^31 − 4096 bytes in one write call; Node refuses lengths above 2^31 − 1.
 const MAX_WRITE = 2 ** 30;
 
-// The name holds neither the target's name (whose length may already be at the limit) nor a clock.
-function temporaryName(path: string): string {
-  return join(dirname(path), `.csrm-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+const DAY = 86_400_000;
+/** Tells machines that share a folder apart. */
+const MACHINE = createHash("sha256").update(os.hostname()).digest("hex").slice(0, 8);
+
+/**
+ * A name for what is written before it gets its own. It holds neither the target's name (whose length may already be at the limit) nor a
+ * clock, but whose it is.
+ */
+export function temporaryName(path: string, pid = process.pid): string {
+  return join(dirname(path), `.csrm-${MACHINE}-${pid}-${randomBytes(6).toString("hex")}.tmp`);
 }
 
 function pieces(data: FileData): readonly Uint8Array[] {

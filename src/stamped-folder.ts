@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, renameSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CsrmError, messageOf, show } from "./errors.ts";
-import { isTemporary } from "./files.ts";
+import { isTemporary, removeAbandoned } from "./files.ts";
 import { makeFolder, readJson, writeJson } from "./run-stage.ts";
 
 /** Anything that survives JSON. */
@@ -19,7 +19,7 @@ const STAMP = "settings.json";
 
 /**
  * Makes a folder for results, or checks that what is in it was made with the same settings, so that work can go on
- * there.
+ * there. What killed processes left half written in it is cleared away.
  * @throws CsrmError (code "config") listing the settings that differ; (code "file") when it holds files of other origin
  */
 export function openStamped(path: string, settings: Settings, { fresh = false, note }: StampOptions = {}): void {
@@ -27,7 +27,10 @@ export function openStamped(path: string, settings: Settings, { fresh = false, n
   const found = fresh === true ? null : stampOf(path);
   if (found) {
     const differences = diff(found, settings);
-    if (differences.length === 0) return;
+    if (differences.length === 0) {
+      removeAbandoned(path);
+      return;
+    }
     if (!fresh) throw otherSettings(path, differences);
   }
   // What an interrupted write leaves is nobody's property.
@@ -43,6 +46,7 @@ export function openStamped(path: string, settings: Settings, { fresh = false, n
     note?.(`kept the old results as ${old}`);
     makeFolder(path);
   }
+  removeAbandoned(path);
   writeJson(join(path, STAMP), settings);
 }
 

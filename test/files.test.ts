@@ -1,8 +1,17 @@
-import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { linkFileSync, readFileBytes, readTextSync, writeFileAtomic, writeFileAtomicSync } from "../src/files.ts";
+import {
+  linkFileSync,
+  readFileBytes,
+  readTextSync,
+  removeAbandoned,
+  temporaryName,
+  writeFileAtomic,
+  writeFileAtomicSync,
+} from "../src/files.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -109,5 +118,41 @@ describe("reading", () => {
   it("drops a byte order mark from text", () => {
     writeFileSync(join(folder, "t"), "\uFEFFa,b");
     expect(readTextSync(join(folder, "t"))).toBe("a,b");
+  });
+});
+
+describe("what killed writers left", () => {
+  /** Writes a temporary file as process `pid` would. @param age seconds since its last change */
+  const plant = (
+    pid: number,
+    { age = 0, below = ".", machine }: { age?: number; below?: string; machine?: string } = {},
+  ) => {
+    mkdirSync(join(folder, below), { recursive: true });
+    const own = temporaryName(join(folder, below, "result.png"), pid);
+    const path = machine === undefined ? own : own.replace(/csrm-[0-9a-f]{8}/, `csrm-${machine}`);
+    writeFileSync(path, "half");
+    const then = Date.now() / 1000 - age;
+    fs.utimesSync(path, then, then);
+    return path;
+  };
+  const gone = () => spawnSync(process.execPath, ["--version"]).pid;
+
+  it("is removed, also below, as soon as their processes are gone; results stay", () => {
+    const half = [plant(gone()), plant(gone(), { below: "trip/day" })];
+    // The same process id as ours, but from before we began.
+    half.push(plant(process.pid, { age: 3600 }));
+    writeFileSync(join(folder, "trip", "result.png"), "whole");
+    removeAbandoned(folder);
+    expect(half.filter((path) => fs.existsSync(path))).toEqual([]);
+    expect(fs.existsSync(join(folder, "trip", "result.png"))).toBe(true);
+    expect(() => removeAbandoned(join(folder, "none"))).not.toThrow();
+  });
+
+  it("stays while somebody may be writing: a live process, this one, or one on another machine within a day", () => {
+    const live = [plant(process.ppid), plant(process.pid), plant(gone(), { machine: "00000000" })];
+    const old = plant(gone(), { machine: "00000000", age: 2 * 86_400 });
+    removeAbandoned(folder);
+    expect(live.filter((path) => !fs.existsSync(path))).toEqual([]);
+    expect(fs.existsSync(old)).toBe(false);
   });
 });

@@ -1,8 +1,10 @@
 /** Folders that remember the settings of their files. */
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { temporaryName } from "../src/files.ts";
 import { openStamped, stampOf } from "../src/stamped-folder.ts";
 
 let folder = "";
@@ -13,6 +15,21 @@ beforeEach(() => {
 });
 
 describe("a stamped folder", () => {
+  it("is cleared of what killed processes left half written in it when work begins or goes on there", () => {
+    const { pid } = spawnSync(process.execPath, ["--version"]);
+    const leave = (name: string) => writeFileSync(temporaryName(join(folder, name), pid), "half");
+    const files = () => readdirSync(folder, { recursive: true }).sort();
+    mkdirSync(folder);
+    leave("settings.json");
+    openStamped(folder, {});
+    expect(files()).toEqual(["settings.json"]);
+    mkdirSync(join(folder, "trip"));
+    for (const name of ["a.png", "trip/b.png"]) leave(name);
+    expect(files()).toHaveLength(4);
+    openStamped(folder, {});
+    expect(files()).toEqual(["settings.json", "trip"]);
+  });
+
   it("is made with its settings and opens again with the same", () => {
     expect(stampOf(folder)).toBe(null);
     const settings = { scales: [0.5, 1], flip: true, threshold: null };

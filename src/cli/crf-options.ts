@@ -1,6 +1,6 @@
 /** The dense CRF's parameters as options of a command. */
 import { type Command, Option } from "commander";
-import { crfPresets } from "../refine/crf-params.ts";
+import { crfLimits, crfPresets } from "../refine/crf-params.ts";
 import type { CrfSettings } from "../refine/refine-labels.ts";
 import { numberIn } from "./arguments.ts";
 import { wholeNumber } from "./recipe-options.ts";
@@ -29,8 +29,8 @@ const crfDefaults = {
   crfScale: 1,
 } satisfies CrfOptions;
 
-const width = numberIn({ least: 0, most: Number.POSITIVE_INFINITY, open: true });
-const weight = numberIn({ least: 0 });
+const width = numberIn(crfLimits.width);
+const weight = numberIn(crfLimits.weight);
 
 /** Adds every parameter. */
 export function withCrfOptions(command: Command): Command {

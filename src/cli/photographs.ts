@@ -24,7 +24,7 @@ export interface PhotographOptions {
 /**
  * Opens photographs as a data set of the network's classes.
  * @param classes those of the network
- * @throws CsrmError for absent files, a folder without pictures, and tags that name no class
+ * @throws CsrmError for absent files, a list or table beside a single picture, a folder without pictures, and tags that name no class
  */
 export async function openPhotographs(options: PhotographOptions, classes: ClassTable): Promise<Dataset> {
   const path = resolve(options.images);
@@ -34,6 +34,7 @@ export async function openPhotographs(options: PhotographOptions, classes: Class
     const subset = classes.names.slice(1);
     return openDataset({ layout: "folder", root: path, list: options.ids, tags, classes: options.table, subset });
   }
+  if (!isFolder) assertFolderOptions(options);
   const { ids, files } = isFolder ? openFolder(path, options.ids) : onePicture(path);
   const known = tags === null ? null : await readTags(tags, classes, { ids, files });
   return {
@@ -43,6 +44,13 @@ export async function openPhotographs(options: PhotographOptions, classes: Class
     samples: ids.map((id) => ({ id, image: files.get(id)!, tags: known?.tags.get(id) ?? null })),
     notes: known?.notes,
   };
+}
+
+/** @throws CsrmError for what is given beside a single picture and would mean nothing there */
+function assertFolderOptions({ images, ids, table }: PhotographOptions): void {
+  for (const [option, value] of Object.entries({ "--ids": ids, "--classes": table })) {
+    if (value !== null) throw expected(`a folder of photographs beside ${option}`, "--images", images);
+  }
 }
 
 function onePicture(path: string): { ids: string[]; files: Map<string, string> } {

@@ -28,7 +28,7 @@ export function collect(value: string, before: string[] = []): string[] {
 export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (Number.isInteger(value) && value >= least && text.trim() !== "") return value;
+    if (Number.isSafeInteger(value) && value >= least && text.trim() !== "") return value;
     throw new InvalidArgumentError(`expected a whole number ≥ ${least}`);
   };
 }

@@ -1,6 +1,6 @@
 /** Photographs to RGB pixels: decoded, turned upright, resized and cropped in one job outside the main thread. */
 
-import { stat } from "node:fs/promises";
+import { open as openFile, stat } from "node:fs/promises";
 import sharp, { type Metadata, type Sharp } from "sharp";
 import { CsrmError, messageOf } from "../errors.ts";
 import { readError } from "../files.ts";
@@ -94,12 +94,17 @@ function uprightSize(metadata: Metadata, autoOrient = true): { width: number; he
   return { width, height };
 }
 
-/** The reason as a person needs it: the decoder itself cannot tell a missing file from an empty or a foreign one. */
+/** The reason as a person needs it: the decoder itself cannot tell a missing or forbidden file from an empty or a foreign one. */
 async function imageError(path: string, error: unknown): Promise<CsrmError> {
   const reason = await stat(path).then(
-    (file) => {
+    async (file) => {
       if (file.isDirectory()) return "it is a folder";
       if (file.size === 0) return "it is empty";
+      const unreadable = await openFile(path).then(
+        (handle) => handle.close().then(() => null),
+        (denied: unknown) => denied,
+      );
+      if (unreadable !== null) return reasonOf(path, unreadable);
       const message = messageOf(error).split("\n")[0]!;
       if (/unsupported image format/.test(message)) {
         return `it is not a picture of a known format (${IMAGE_EXTENSIONS.map((ending) => ending.slice(1)).join(", ")})`;
@@ -110,7 +115,11 @@ async function imageError(path: string, error: unknown): Promise<CsrmError> {
         return `it is cut off or damaged (${message})`;
       return message;
     },
-    (missing: unknown) => readError(path, missing).message.replace(/^.*: /, ""),
+    (missing: unknown) => reasonOf(path, missing),
   );
   return new CsrmError(`cannot decode the image ${path}: ${reason}`, { code: "image", cause: error });
+}
+
+function reasonOf(path: string, error: unknown): string {
+  return readError(path, error).message.slice(`cannot read ${path}: `.length);
 }

@@ -49,9 +49,15 @@ function listEntry(item: unknown, index: number, file: string): TagEntry {
 }
 
 function tagList(tags: unknown, where: string): string[] {
-  if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string" && tag.trim() !== "")) {
+  if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string")) {
     const fix = typeof tags === "string" ? `write ${show([tags])}` : "leave the image out if its tags are not known";
     throw expected('a list of tags such as ["cat", "dog"]', where, tags, fix);
   }
-  return tags.map((tag: string) => tag.trim());
+  const names = tags.map((tag: string) => tag.trim());
+  const empty = names.indexOf("");
+  if (empty >= 0) {
+    const message = `${where}: name ${empty + 1} of ${show(tags)} is empty; leave it out, or write [] where no class is present`;
+    throw new CsrmError(message, { code: "data" });
+  }
+  return names;
 }

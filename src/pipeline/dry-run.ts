@@ -1,8 +1,12 @@
 /** What a recipe would do, without doing it: data, network, steps, memory, and one step on random images. Writes nothing. */
+import { accessSync, constants } from "node:fs";
 import { loadClasses, subsetClasses } from "../data/classes.ts";
 import { labelledOnly } from "../data/dataset.ts";
+import { FOLDERS } from "../data/tag-source.ts";
 import type { ClassTable } from "../data/types.ts";
 import { CsrmError, messageOf } from "../errors.ts";
+import { readError } from "../files.ts";
+import { readWeightsInfo } from "../models/load-weights.ts";
 import { buildModel, type ModelInfo } from "../models/model-file.ts";
 import { parameterGroups } from "../models/parameter-groups.ts";
 import type { Tensor } from "../torch/index.ts";
@@ -46,13 +50,21 @@ export interface DryRunOptions {
   problems?: readonly string[];
 }
 
-/** @throws CsrmError where not even the network can be built, e.g. when its classes are only known from data that are not there */
+/**
+ * @throws CsrmError where not even the network can be built, e.g. when its classes are only known from data that are not there; it tells
+ *   of everything else that is missing too
+ */
 export async function dryRun(recipe: Recipe, options: DryRunOptions): Promise<DryRun> {
   const problems = [...(options.problems ?? [])];
   const blocked = problems.length > 0;
   const { data, classes } = await lookAtData(recipe, problems);
   if (options.scored && recipe.data.layout !== "toy") {
     await attempt(problems, () => checkScoredLists(recipe));
+  }
+  if (classes === null) {
+    const { weights } = recipe.model;
+    if (weights) await attempt(problems, () => readWeightsInfo(weights));
+    throw inTheWay(problems);
   }
   manualSeed(recipe.seed);
   const device = blocked ? "cpu" : recipe.device;
@@ -94,17 +106,38 @@ export function gib(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
-async function lookAtData(recipe: Recipe, problems: string[]): Promise<{ data: DryRun["data"]; classes: ClassTable }> {
+function inTheWay(problems: readonly string[]): CsrmError {
+  const list = problems.map((problem) => `\n  ${problem}`).join("");
+  const text = problems.length === 1 ? problems[0]! : `${problems.length} things stand in the way:${list}`;
+  return new CsrmError(text, { code: "data" });
+}
+
+/** The classes are null where only data that cannot be opened tell them. */
+async function lookAtData(
+  recipe: Recipe,
+  problems: string[],
+): Promise<{ data: DryRun["data"]; classes: ClassTable | null }> {
   const { layout, toy, lists } = recipe.data;
   if (layout === "toy") return { data: { images: toy.train, tagged: toy.train }, classes: tableOf(recipe) };
-  const before = problems.length;
   const dataset = await attempt(problems, () => openRecipeData(recipe, lists.train));
   if (!dataset) {
-    if (layout === "folder" && recipe.data.classes === "auto") throw new CsrmError(problems[before]!, { code: "data" });
-    return { data: null, classes: tableOf(recipe) };
+    // Pictures come first: without them nothing has looked for the tags yet.
+    await attempt(problems, () => assertReadable(recipe.data.tags));
+    const unknown = layout === "folder" && recipe.data.classes === "auto";
+    return { data: null, classes: unknown ? null : await attempt(problems, () => tableOf(recipe)) };
   }
   const tagged = await attempt(problems, () => labelledOnly(dataset).samples.length);
   return { data: { images: dataset.samples.length, tagged: tagged ?? 0 }, classes: dataset.classes };
+}
+
+/** @param tags data.tags: one of its words, or a path */
+function assertReadable(tags: string): void {
+  if (["auto", "none", "annotations", FOLDERS].includes(tags)) return;
+  try {
+    accessSync(tags, constants.R_OK);
+  } catch (error) {
+    throw readError(tags, error);
+  }
 }
 
 /** The class table that a recipe names, without a look at its data. */

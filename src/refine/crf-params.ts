@@ -13,6 +13,29 @@ export interface CrfParams {
   iterations: number;
 }
 
+/** What the operator takes; beyond it float32 has no sensible numbers. */
+export const crfLimits = {
+  /** Of widths, in pixels or grey levels. */
+  width: { least: 1e-6, most: 1e9, text: "1e-6..1e9" },
+  weight: { least: 0, most: 1e6, text: "0..1e6" },
+} as const;
+
+/** @throws CsrmError naming the parameter that the operator would refuse */
+export function assertCrfParams(params: CrfParams): void {
+  const { gaussianSxy, bilateralSxy, bilateralSrgb, gaussianCompat, bilateralCompat, iterations } = params;
+  const { width, weight } = crfLimits;
+  const assertIn = ({ least, most, text }: typeof width | typeof weight, values: Record<string, number>) => {
+    for (const [name, value] of Object.entries(values)) {
+      if (!(value >= least && value <= most)) throw expected(`a number in ${text}`, name, value);
+    }
+  };
+  assertIn(width, { gaussianSxy, bilateralSxy, bilateralSrgb });
+  assertIn(weight, { gaussianCompat, bilateralCompat });
+  if (!(Number.isSafeInteger(iterations) && iterations >= 0)) {
+    throw expected("iterations of at least 0", "the CRF", iterations);
+  }
+}
+
 /**
  * `labels`: hard labelings from activation maps (P-NOC, CSRM); `dlv2`: softmax outputs of DeepLab networks (deeplab-pytorch).
  */

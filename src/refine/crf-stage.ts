@@ -9,6 +9,7 @@ import { decodeLabelPng, encodeIndexedPng } from "../formats/indexed-png.ts";
 import { type Progress, silentProgress } from "../progress.ts";
 import { isNewer, workThrough } from "../resumable.ts";
 import { openStamped, type Settings, type StampOptions, stampOf } from "../stamped-folder.ts";
+import { assertCrfParams, crfParamsOf, scaleCrfParams } from "./crf-params.ts";
 import { type CrfSettings, refineLabels } from "./refine-labels.ts";
 
 export interface RefineOptions {
@@ -40,7 +41,7 @@ export interface RefineSummary {
 /**
  * Refines label maps; those that were refined before with the same settings and have not changed since stay as they
  * are.
- * @throws CsrmError naming the file: a missing label map or photograph (before anything is refined), a damaged one,
+ * @throws CsrmError naming the parameter that is out of range; naming the file: a missing label map or photograph (before anything is refined), a damaged one,
  *   different sizes; for results of other settings in `out`
  */
 export async function refineCrf(options: RefineOptions): Promise<RefineSummary> {
@@ -48,6 +49,7 @@ export async function refineCrf(options: RefineOptions): Promise<RefineSummary> 
   const started = performance.now();
   const dir = resolve(options.out);
   if (dir === resolve(labels)) throw expected("another folder than that of the labels", "the refined labels", dir);
+  assertCrfParams(scaleCrfParams(crfParamsOf(params), params.crf_scale));
   const labelFile = (id: string) => join(labels, `${id}.png`);
   const ids = options.ids ?? labelIds(labels);
   const missing = ids.find((id) => !existsSync(labelFile(id)));

@@ -1,7 +1,7 @@
 /** Mean-field inference of the dense CRF in tensor operators, wherever the images and energies are; denseCrf uses it on GPUs. */
 import { expected } from "../errors.ts";
 import { arange, cat, full, scope, stack, type Tensor, tensor, where, zeros } from "../torch/index.ts";
-import type { CrfParams } from "./crf-params.ts";
+import { assertCrfParams, type CrfParams } from "./crf-params.ts";
 import { buildLattice, filter, mostGroups, type TensorLattice } from "./tensor-lattice.ts";
 
 /** Pixels that are worked on at once: some 3 GiB at the peak, with two labelings of three labels. */
@@ -137,15 +137,7 @@ function assertInput(images: Tensor, unary: Tensor, counts: readonly number[], p
   if (counts.length !== batch || !counts.every(fits)) {
     throw expected(`${batch} label counts in 1..${labels}`, "the CRF", counts);
   }
-  const { gaussianSxy, bilateralSxy, bilateralSrgb, gaussianCompat, bilateralCompat, iterations } = params;
-  for (const [name, width] of Object.entries({ gaussianSxy, bilateralSxy, bilateralSrgb })) {
-    if (!(width >= 1e-6 && width <= 1e9)) throw expected("a number in 1e-6..1e9", name, width);
-  }
-  for (const [name, weight] of Object.entries({ gaussianCompat, bilateralCompat })) {
-    if (!(weight >= 0 && weight <= 1e6)) throw expected("a number in 0..1e6", name, weight);
-  }
-  if (!(Number.isInteger(iterations) && iterations >= 0))
-    throw expected("iterations of at least 0", "the CRF", iterations);
+  assertCrfParams(params);
   if (!unary.isfinite().all().item()) throw expected("finite energies", "the CRF", "NaN or infinity");
 }
 

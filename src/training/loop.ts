@@ -17,6 +17,8 @@ export interface StepReport {
 /** One stage's work: what a step is, and what must be saved to repeat it. `B` is a batch. */
 export interface TrainingTask<B> {
   steps: number;
+  /** What usually helps when the losses diverge, as the end of a sentence; names the recipe's keys. */
+  readonly remedy: string;
   /** Images that could not be read and were replaced by others, with the reason. */
   readonly skipped: ReadonlyMap<string, string>;
   next(): Promise<B>;
@@ -53,7 +55,7 @@ export interface LoopOptions {
 /**
  * Runs a task to its end, from its last checkpoint where there is one.
  * @returns whether it finished (false: stopped on request, to be gone on with later) and the seconds it took in all
- * @throws CsrmError when a loss or gradient is not finite; the last checkpoint stays as it was before
+ * @throws CsrmError when a loss or gradient is not finite; the last checkpoint, where there is one, stays as it was before
  */
 export async function trainingLoop<B>(
   task: TrainingTask<B>,
@@ -62,16 +64,19 @@ export async function trainingLoop<B>(
   const { checkpoints, checkpointEvery, logEvery, stop = () => false } = options;
   let done = 0;
   let before = 0;
+  let lastSaved: number | null = null;
   const saved = checkpoints.load();
   if (saved) {
     task.restore(saved);
     done = saved.step;
+    lastSaved = done;
     before = Number(saved.state.seconds);
     disposeAll(saved);
   }
   options.onStart?.(done);
   const started = performance.now();
   const seconds = () => before + (performance.now() - started) / 1000;
+  const check = (report: StepReport, step: number) => assertFinite(report, { step, lastSaved, remedy: task.remedy });
 
   while (done < task.steps) {
     const batch = await task.next();
@@ -79,7 +84,7 @@ export async function trainingLoop<B>(
     const report = scope(() => {
       const { total, losses, norm, stats } = task.step(batch, done);
       // On a GPU reading a number waits for it, so there only steps that are logged or saved are looked at.
-      if (logged || total.device === "cpu") assertFinite({ total, losses, norm }, done);
+      if (logged || total.device === "cpu") check({ total, losses, norm }, done);
       if (logged) options.onRecord?.(recordOf({ total, losses, norm, stats }, done + 1, seconds()));
       return { total, losses, norm };
     });
@@ -89,12 +94,13 @@ export async function trainingLoop<B>(
     await setImmediate();
     const stopping = stop();
     if (stopping || done % checkpointEvery === 0 || done === task.steps) {
-      assertFinite(report, done - 1);
+      check(report, done - 1);
       // What a task makes for saving (a copy of the whole bank) ends here, not when the collector gets to it.
       scope(() => {
         const content = task.save();
         checkpoints.save(done, { ...content, state: { ...content.state, seconds: seconds() } });
       });
+      lastSaved = done;
     }
     for (const tensor of [report.total, report.norm, ...Object.values(report.losses)]) tensor?.dispose();
     if (stopping && done < task.steps) return { finished: false, seconds: seconds() };
@@ -102,7 +108,15 @@ export async function trainingLoop<B>(
   return { finished: true, seconds: seconds() };
 }
 
-function assertFinite({ total, losses, norm }: StepReport, step: number): void {
+interface CheckContext {
+  /** Counted from 0. */
+  step: number;
+  /** Steps done at the last checkpoint; null where there is none. */
+  lastSaved: number | null;
+  remedy: string;
+}
+
+function assertFinite({ total, losses, norm }: StepReport, { step, lastSaved, remedy }: CheckContext): void {
   const bad: string[] = [];
   if (!Number.isFinite(total.item())) {
     for (const [name, loss] of Object.entries(losses)) {
@@ -114,11 +128,10 @@ function assertFinite({ total, losses, norm }: StepReport, step: number): void {
     bad.push(`the gradients' norm is ${norm.item()}`);
   }
   if (bad.length === 0) return;
-  throw new CsrmError(
-    `training stopped at step ${step + 1}: ${bad.join(", ")}. The last checkpoint is from before that; ` +
-      "a lower learning rate (optimizer.lr, optimizer.lr_scratch) or precision: fp32 usually helps",
-    { code: "diverged" },
-  );
+  const kept = lastSaved === null ? "There is no checkpoint yet" : `The last checkpoint is from step ${lastSaved}`;
+  throw new CsrmError(`training stopped at step ${step + 1}: ${bad.join(", ")}. ${kept}; ${remedy}`, {
+    code: "diverged",
+  });
 }
 
 function recordOf(report: StepReport, step: number, time: number): StepRecord {

@@ -98,6 +98,12 @@ export function usesBf16(recipe: Recipe): boolean {
   return recipe.device.startsWith("cuda") || cpuHasBf16();
 }
 
+/** What usually helps against a divergence, as TrainingTask tells it. @param rates the learning rate's keys in the recipe */
+export function divergenceRemedy(recipe: Recipe, rates: string): string {
+  const precision = usesBf16(recipe) ? " or precision: fp32" : "";
+  return `a lower learning rate (${rates})${precision} usually helps`;
+}
+
 /**
  * Images as the network wants them.
  * @param pixels [B, H, W, 3] uint8 RGB

@@ -13,7 +13,7 @@ import { type BatchTensors, batchTensors } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { createOptimizer, normalise, usesBf16 } from "./network.ts";
+import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
 import { pooledFeatures, trainProbe } from "./probe.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
 import { learningRateFactor } from "./schedules.ts";
@@ -55,6 +55,10 @@ export class PretrainTask implements TrainingTask<Batch> {
     const { momentum, weight_decay } = pretrain;
     const settings = { name: pretrain.optimizer, ...rates, momentum, nesterov: false, weight_decay };
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(model, settings, ["backbone."]));
+  }
+
+  get remedy(): string {
+    return divergenceRemedy(this.#options.recipe, "pretrain.lr");
   }
 
   get skipped(): ReadonlyMap<string, string> {

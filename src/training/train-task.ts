@@ -13,7 +13,7 @@ import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from 
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { createOptimizer, normalise, usesBf16 } from "./network.ts";
+import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
 import { planSteps } from "./plan.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
 import { updateNetworks } from "./update.ts";
@@ -71,6 +71,10 @@ export class TrainTask implements TrainingTask<Halves> {
       device: recipe.device,
     });
     this.#rng = new Rng(seed, "classmix");
+  }
+
+  get remedy(): string {
+    return divergenceRemedy(this.#options.recipe, "optimizer.lr, optimizer.lr_scratch");
   }
 
   get skipped(): ReadonlyMap<string, string> {

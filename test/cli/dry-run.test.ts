@@ -74,6 +74,22 @@ describe("a dry run", () => {
     expect(result.problems.join()).toMatch(/a step takes about [\d.]+ GiB of memory.*lower batch\.labelled/);
   });
 
+  it("names everything that own photographs lack, be the classes known or not", async () => {
+    const place = (name: string) => join(root, name);
+    const own = ["--images", place("nope"), "--tags", place("nope.csv"), "--weights", place("nope.pth")];
+    const missing = ["nope", "nope.csv", "nope.pth"].map((name) => `cannot read ${place(name)}: no such file`);
+    const unknown = await csrm("run", ...own, "--dry-run", "--set", "device=cpu");
+    expect(unknown.code).toBe(1);
+    expect(unknown.stderr).toContain(`3 things stand in the way:\n${missing.map((each) => `  ${each}`).join("\n")}`);
+    const known = await dry("run", "own", "--no-step", ...own, "--set", "data.classes=voc");
+    expect(known.code).toBe(1);
+    expect(known.result.problems).toEqual(missing);
+    const table = await csrm("run", ...own, "--classes", place("nope.txt"), "--dry-run", "--set", "device=cpu");
+    for (const each of [...missing, `cannot read the class table ${place("nope.txt")}: no such file`]) {
+      expect(table.stderr).toContain(each);
+    }
+  });
+
   it("names a device that is not there", async () => {
     const { code, result } = await dry("train", "toy-tiny", "--set", "device=cuda:99");
     expect(code).toBe(1);

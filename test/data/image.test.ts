@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeImage, imageSize } from "../../src/data/image.ts";
@@ -146,6 +146,22 @@ describe("files that are no picture", () => {
     await expect(decodeImage(dot, { plan: { width: 8, height: 8, kernel: "cubic" } })).rejects.toThrow(
       "a single pixel",
     );
+  });
+
+  it.runIf(process.getuid)("also when they may not be read", async () => {
+    const path = scratch.write("secret.jpg", jpeg);
+    chmodSync(path, 0);
+    chmodSync(scratch.root, 0o755);
+    // Root may read everything.
+    const root = process.getuid!() === 0;
+    if (root) process.seteuid!(65534);
+    try {
+      for (const look of [decodeImage, imageSize]) {
+        await expect(look(path)).rejects.toThrow(`cannot decode the image ${path}: permission denied`);
+      }
+    } finally {
+      if (root) process.seteuid!(0);
+    }
   });
 
   it("but spare bytes behind a JPEG are no damage", async () => {

@@ -81,6 +81,8 @@ describe("JSON", () => {
     ['{"a": "cat"}', 'for TAGS, entry "a", got "cat"; write ["cat"]'],
     ['{"a": null}', 'for TAGS, entry "a", got null; leave the image out'],
     ['{"a": [7]}', 'for TAGS, entry "a", got [7]'],
+    ['{"a": ["", "cat"]}', 'TAGS, entry "a": name 1 of ["","cat"] is empty; leave it out'],
+    ['[{"image": "a", "tags": ["cat", " "]}]', 'TAGS, entry 1: name 2 of ["cat"," "] is empty; leave it out'],
     ['{"a": ["cat"],\n"\\u0061": ["dog"]}', 'tags.json, line 2: "a" stands there twice'],
     ['{"a": ["cat"], "a.jpg": ["dog"]}', 'entry "a.jpg": entry "a" already tells of a.jpg'],
     ['[{"image": "a", "tags": ["cat"]}, {"file": "b"}]', 'for TAGS, entry 2, got {"file":"b"}'],

@@ -1,16 +1,20 @@
 import { readdirSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { messageOf } from "../../src/errors.ts";
 import { MemoryBank } from "../../src/losses/memory-bank.ts";
-import { liveTensors, ones, rngState, type Tensor } from "../../src/torch/index.ts";
+import { full, liveTensors, ones, rngState, type Tensor } from "../../src/torch/index.ts";
 import { CheckpointFolder } from "../../src/training/checkpoint.ts";
+import { loadRecipe } from "../../src/training/config.ts";
 import { type LoopOptions, type TrainingTask, trainingLoop } from "../../src/training/loop.ts";
+import { divergenceRemedy } from "../../src/training/network.ts";
 import { temporaryFolder } from "../helpers/tiny.ts";
 
 /** A task of a few steps that do nothing. */
 function idle(steps: number, changes: Partial<TrainingTask<null>> = {}): TrainingTask<null> {
   return {
     steps,
+    remedy: "a smaller step helps",
     skipped: new Map(),
     next: async () => null,
     step: () => ({ total: ones([]), losses: { one: ones([]) }, norm: ones([]) }),
@@ -47,6 +51,30 @@ describe("the training loop", () => {
     const settings = options({ checkpointEvery: 3 });
     await expect(trainingLoop(idle(9, { step }), settings)).rejects.toThrow(/stopped at step 3: the total loss is NaN/);
     expect(settings.checkpoints.load()).toBeNull();
+  });
+
+  it("says which checkpoint is left when it stops, be it none, its own or one of an earlier call, and what helps", async () => {
+    const failing = (at: number) => (_: null, done: number) => ({
+      total: full([], done === at ? Number.NaN : 1),
+      losses: {},
+      norm: null,
+    });
+    const settings = options({ checkpointEvery: 2 });
+    const messageAt = (at: number) => trainingLoop(idle(9, { step: failing(at) }), settings).catch(messageOf);
+    const stopped = (at: number, kept: string) =>
+      `training stopped at step ${at + 1}: the total loss is NaN. ${kept}; a smaller step helps`;
+    expect(await messageAt(1)).toBe(stopped(1, "There is no checkpoint yet"));
+    expect(await messageAt(3)).toBe(stopped(3, "The last checkpoint is from step 2"));
+    expect(await messageAt(2)).toBe(stopped(2, "The last checkpoint is from step 2"));
+    expect(settings.checkpoints.load()!.step).toBe(2);
+  });
+
+  it("advises the keys of the stage, and another precision only where it is another", () => {
+    const recipe = (precision: string) => loadRecipe("toy-tiny", { set: [`precision=${precision}`] });
+    expect(divergenceRemedy(recipe("bf16"), "pretrain.lr")).toBe(
+      "a lower learning rate (pretrain.lr) or precision: fp32 usually helps",
+    );
+    expect(divergenceRemedy(recipe("fp32"), "pretrain.lr")).toBe("a lower learning rate (pretrain.lr) usually helps");
   });
 });
 

@@ -3,6 +3,8 @@ import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Dataset } from "../../data/types.ts";
+import { expected } from "../../errors.ts";
+import { removeAbandoned } from "../../files.ts";
 import { writeLabels } from "../../inference/label-stage.ts";
 import { augmentationText, type PredictSettings } from "../../inference/predict-settings.ts";
 import { predictCams, type Skipped } from "../../inference/predict-stage.ts";
@@ -132,12 +134,26 @@ export function register(program: Command): void {
     .option("--fresh", "begin anew; results that are there are kept beside it")
     .option(...JSON_OPTION)
     .addHelpText("after", EXAMPLES)
-    .action(async (options: PredictCommandOptions) => {
+    .action(async (options: PredictCommandOptions, called: Command) => {
+      assertUsed(options, called.getOptionValueSource("crfScale") === "cli");
       const progress = createProgress();
       const result = await interruptible(() => predict(options, progress), progress.note);
       if (options.json) printJson(result);
       else print(asText(result));
     });
+}
+
+/** @throws CsrmError for an option that would mean nothing without another one, naming both */
+function assertUsed({ crf, classes, tags }: PredictCommandOptions, scaled: boolean): void {
+  if (scaled && !crf) throw expected("--crf beside --crf-scale", "the command line", "none");
+  if (classes !== undefined && tagSource(tags) === null) {
+    throw expected("tags of photographs (--tags FILE) beside --classes", "--tags", tags, "only those use its names");
+  }
+}
+
+/** Where the photographs' tags are; null where the network or nobody chooses. */
+function tagSource(tags: string): string | null {
+  return tags === "predicted" || tags === "all" ? null : tags;
 }
 
 /** Predicts as the command's options say. */
@@ -147,8 +163,12 @@ export async function predict(options: PredictCommandOptions, progress: Progress
   const out = resolve(options.out);
   const { kind, classes } = modelInfo(model);
   const source = options.source ?? (kind === "csrm" ? "segmentation" : "cam");
-  const tagFile = options.tags === "predicted" || options.tags === "all" ? null : options.tags;
-  const where = { images: options.images, ids: options.ids ?? null, tags: tagFile, table: options.classes ?? null };
+  const where = {
+    images: options.images,
+    ids: options.ids ?? null,
+    tags: tagSource(options.tags),
+    table: options.classes ?? null,
+  };
   const dataset = await openPhotographs(where, classes);
   if (statSync(options.images).isDirectory()) requireOutside(out, options.images);
   makeFolder(out);
@@ -184,6 +204,7 @@ async function predictAll({ options, out, dataset, source, progress }: Work): Pr
   }
   const overlays = options.overlays ? join(out, refined === null ? "overlays" : "overlays-crf") : null;
   if (overlays !== null) {
+    removeAbandoned(overlays);
     const done = new Set(ids);
     const samples = dataset.samples.filter(({ id }) => done.has(id));
     await writeOverlays({ samples, labels: refined ?? join(out, LABELS), out: overlays, progress });

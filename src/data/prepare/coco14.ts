@@ -22,6 +22,7 @@ import {
   PREPARATION,
   type Prepared,
   type PrepareOptions,
+  requireFolder,
   writeList,
   writeTags,
 } from "./prepared.ts";
@@ -38,6 +39,7 @@ export async function prepareCoco14(options: PrepareOptions): Promise<Prepared> 
   const { copy, fresh, progress } = options;
   const from = resolve(options.from);
   const out = resolve(options.out);
+  requireFolder(from, "--from");
   const splits = findSplits(from);
   openStamped(out, { dataset: "coco14", version: PREPARATION, from }, { fresh, note: progress.note });
   for (const folder of ["JPEGImages", "SegmentationClass"]) makeFolder(join(out, folder));

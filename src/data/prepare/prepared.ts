@@ -1,8 +1,9 @@
 /** What the preparations of published data sets have in common: files placed, lists and tags written, and what came of it. */
 
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { CsrmError } from "../../errors.ts";
-import { linkFileSync, readFileBytes, writeFileAtomic } from "../../files.ts";
+import { CsrmError, expected } from "../../errors.ts";
+import { linkFileSync, readError, readFileBytes, writeFileAtomic } from "../../files.ts";
 import type { Progress } from "../../progress.ts";
 import { type OfficialName, officialSets, sizeDifference } from "../official.ts";
 
@@ -93,6 +94,20 @@ export function compareLists(
     return { name, images: ids.length, ...(images === undefined ? {} : { official: images }) };
   });
   return { lists: made, notes };
+}
+
+/** @param option the option that names the folder @throws CsrmError where it is absent or no folder */
+export function requireFolder(path: string, option: string): void {
+  let isFolder: boolean;
+  try {
+    isFolder = statSync(path).isDirectory();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
+      throw new CsrmError(`no such folder: ${path} (${option})`, { code: "file", cause: error });
+    }
+    throw readError(path, error);
+  }
+  if (!isFolder) throw expected("a folder", option, path);
 }
 
 /** The first of several places that serves. @throws CsrmError (code "data") saying what to put where */

@@ -5,7 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { CsrmError } from "../../errors.ts";
 import { archives } from "../official.ts";
 import { readList } from "../voc.ts";
-import { findFolder } from "./prepared.ts";
+import { findFolder, requireFolder } from "./prepared.ts";
 
 export interface Voc12Source {
   /** The folder that holds JPEGImages. */
@@ -17,10 +17,11 @@ export interface Voc12Source {
 /**
  * @param from VOC2012 itself, VOCdevkit, or the folder in which the archives were unpacked
  * @param sbd SBD's folder or one above it; absent: looked for in `from` and beside VOCdevkit
- * @throws CsrmError (code "data") naming the archive that is missing and where to unpack it
+ * @throws CsrmError (code "data") naming the archive that is missing and where to unpack it; (code "file") for a folder that is absent
  */
 export function findVoc12(from: string, sbd?: string): Voc12Source {
   const root = resolve(from);
+  requireFolder(root, "--from");
   const voc = findFolder(
     [root, join(root, "VOC2012"), join(root, "VOCdevkit", "VOC2012")],
     (folder) => existsSync(join(folder, "JPEGImages")) && existsSync(join(folder, "ImageSets", "Segmentation")),
@@ -30,6 +31,7 @@ export function findVoc12(from: string, sbd?: string): Voc12Source {
   const below = (folder: string) => join(folder, "benchmark_RELEASE", "dataset");
   if (sbd !== undefined) {
     const given = resolve(sbd);
+    requireFolder(given, "--sbd");
     const fix = `no SBD in ${given}: unpack ${archives.sbd} there, so that ${join(below(given), "cls")} exists`;
     return { voc, sbd: findFolder([given, join(given, "dataset"), below(given)], isSbd, fix) };
   }

@@ -1,10 +1,11 @@
 /** csrm predict and csrm refine crf on photographs in a folder of our own, with a random network. */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { PredictResult } from "../../../src/cli/commands/predict.ts";
 import { decodeImage } from "../../../src/data/image.ts";
-import { readFileBytes } from "../../../src/files.ts";
+import { readFileBytes, temporaryName } from "../../../src/files.ts";
 import { decodePng } from "../../../src/formats/indexed-png.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { picture, temporaryFolder, tinyModelFile, writePicture } from "../../inference/tiny.ts";
@@ -166,6 +167,42 @@ describe("csrm predict", () => {
     expect(stderr).toContain(message);
   });
 
+  it("refuses options that would mean nothing, naming what they need", async () => {
+    const { root, images, out, args, base } = await scene();
+    const one = [...base, "--images", join(images, "a.png")];
+    const [tags, ids] = [join(root, "tags.csv"), join(root, "ids.txt")];
+    writeFileSync(tags, "image,tags\na.png,dog\n");
+    writeFileSync(ids, "a\n");
+    for (const [command, message] of [
+      [[...args, "--crf-scale", "0.5"], "expected --crf beside --crf-scale"],
+      // The default, but said.
+      [[...args, "--crf-scale", "1"], "expected --crf beside --crf-scale"],
+      [[...args, "--classes", "voc"], '(--tags FILE) beside --classes for --tags, got "predicted"'],
+      [[...args, "--classes", "voc", "--tags", "all"], '(--tags FILE) beside --classes for --tags, got "all"'],
+      [[...one, "--ids", ids], "expected a folder of photographs beside --ids for --images"],
+      [[...one, "--tags", tags, "--classes", "voc"], "expected a folder of photographs beside --classes for --images"],
+    ] as const) {
+      const { code, stderr } = await csrm(...command);
+      expect(code).toBe(1);
+      expect(stderr).toContain(message);
+    }
+    expect(existsSync(out)).toBe(false);
+    expect(await csrm(...args, "--crf", "--crf-scale", "0.5")).toMatchObject({ code: 0 });
+  });
+
+  it("clears away what killed processes left half written in any of its folders", async () => {
+    const { out, args } = await scene();
+    const { pid } = spawnSync(process.execPath, ["--version"]);
+    const all = [...args, "--tags", "all", "--crf", "--overlays"];
+    await csrm(...all);
+    const whole = readdirSync(out, { recursive: true }).sort();
+    for (const folder of ["cams/trip", "pseudo", "pseudo-crf/trip", "overlays-crf/trip"]) {
+      writeFileSync(temporaryName(join(out, folder, "b"), pid), "half");
+    }
+    expect(await csrm(...all)).toMatchObject({ code: 0 });
+    expect(readdirSync(out, { recursive: true }).sort()).toEqual(whole);
+  });
+
   it("refuses an empty folder", async () => {
     const { root, base } = await scene();
     mkdirSync(join(root, "empty"));
@@ -248,5 +285,31 @@ describe("csrm refine crf", () => {
     ]) {
       expect((await csrm(...command, ...wrong)).stderr).toMatch(new RegExp(`argument '${wrong[1]}' is invalid`));
     }
+  });
+
+  it("refuses what the operator would refuse before anything is written", async () => {
+    const { root, images, out, args } = await scene();
+    await csrm(...args);
+    const refined = join(root, "refined");
+    const command = ["refine", "crf", "--images", images, "--labels", join(out, "pseudo"), "--out", refined];
+    const widths = ["--gaussian-sxy", "--bilateral-sxy", "--bilateral-srgb"];
+    for (const [range, options, values] of [
+      ["0.000001 and of at most 1000000000", widths, ["1e-300", "9e-7", "1.1e9", "1e300"]],
+      ["0 and of at most 1000000", ["--gaussian-compat", "--bilateral-compat"], ["-1", "1.1e6", "1e300"]],
+    ] as const) {
+      for (const option of options) {
+        for (const value of values) {
+          const { code, stderr } = await csrm(...command, `${option}=${value}`);
+          expect(code).toBe(1);
+          expect(stderr).toContain(`argument '${value}' is invalid. Expected a number of at least ${range}.`);
+        }
+      }
+    }
+    expect((await csrm(...command, "--iterations", "1e300")).stderr).toContain("argument '1e300' is invalid");
+    // Each is within its range, but not both together.
+    const shrunk = await csrm(...command, "--gaussian-sxy", "1e-6", "--crf-scale", "0.5");
+    expect(shrunk).toMatchObject({ code: 1 });
+    expect(shrunk.stderr).toContain("expected a number in 1e-6..1e9 for gaussianSxy, got 5e-7");
+    expect(existsSync(refined)).toBe(false);
   });
 });

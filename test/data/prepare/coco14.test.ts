@@ -266,6 +266,9 @@ describe("csrm data prepare coco14", () => {
     expect(made).toMatchObject({ code: 0 });
     expect(made.stdout).toContain("4 images (0 done before, 4 files linked)");
     expect(made.stdout).toContain("list val2014: 1 images (official: 40504)");
+    const absent = await run("nope", "none");
+    expect(absent).toMatchObject({ code: 1, stdout: "" });
+    expect(absent.stderr).toContain(`no such folder: ${scratch.path("nope")} (--from)`);
     const empty = await run("in/annotations", "none");
     expect(empty).toMatchObject({ code: 1, stdout: "" });
     expect(empty.stderr).toMatch(

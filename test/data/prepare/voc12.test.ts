@@ -236,6 +236,22 @@ describe("csrm data prepare voc12", () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ dataset: "voc12", images: 8, resumed: 8 });
   });
 
+  it("places photographs and VOC's masks unread, and data check names the damaged ones", async () => {
+    const [photograph, mask] = [`${voc}/JPEGImages/2007_000001.jpg`, `${voc}/SegmentationClass/2007_000003.png`];
+    const whole = [photograph, mask].map((file) => [file, readFileSync(scratch.path(file))] as const);
+    const out = scratch.path("unread");
+    for (const [file, bytes] of whole) writeFileSync(scratch.path(file), bytes.subarray(0, bytes.length >> 1));
+    const made = await csrm("data", "prepare", "voc12", "--from", scratch.path("in"), "--out", out, "--copy");
+    for (const [file, bytes] of whole) writeFileSync(scratch.path(file), bytes);
+    expect(made).toMatchObject({ code: 0 });
+    const place = ["--root", out, "--layout", "voc", "--list", "train", "--masks", join(out, "SegmentationClass")];
+    const { code, stdout } = await csrm("data", "check", ...place);
+    expect(code).toBe(1);
+    for (const file of ["JPEGImages/2007_000001.jpg", "SegmentationClass/2007_000003.png"]) {
+      expect(stdout).toContain(join(out, file));
+    }
+  });
+
   it("names missing archives, damaged files and folders of something else, and writes nothing there", async () => {
     const run = (from: string, out: string, ...more: string[]) =>
       csrm("data", "prepare", "voc12", "--from", from, "--out", out, ...more);
@@ -248,6 +264,18 @@ describe("csrm data prepare voc12", () => {
     expect((await run(scratch.path("in"), scratch.path("none"), "--sbd", scratch.path(voc))).stderr).toContain(
       "no SBD in",
     );
+    for (const [option, from, ...more] of [
+      ["--from", scratch.path("nope")],
+      ["--sbd", scratch.path("in"), "--sbd", scratch.path("nope")],
+    ]) {
+      const absent = await run(from!, scratch.path("none"), ...more);
+      expect(absent).toMatchObject({ code: 1, stdout: "" });
+      expect(absent.stderr).toContain(`no such folder: ${scratch.path("nope")} (${option})`);
+      expect(absent.stderr).not.toContain("unpack");
+    }
+    const file = scratch.write("file.txt", "");
+    expect((await run(file, scratch.path("none"))).stderr).toContain(`expected a folder for --from, got "${file}"`);
+    expect(existsSync(scratch.path("none"))).toBe(false);
     expect((await run(scratch.path("in"), scratch.path("in"))).stderr).toContain("choose another --out");
     writeFileSync(scratch.path(`${sbd}/cls/2008_000004.mat`), matFile.subarray(0, 200));
     const broken = await run(scratch.path("in"), scratch.path("broken"));
