@@ -5,6 +5,7 @@ export default defineConfig({
   oxc: { target: "es2022" },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: "test/helpers/global-setup.ts",
     // libtorch's threads are tied to the process, and two cores gain nothing from more of them.
     pool: "forks",
     maxWorkers: 2,
