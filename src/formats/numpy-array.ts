@@ -1,5 +1,7 @@
 /** NumPy arrays in JavaScript: element types by their descriptor strings, byte order and memory order made native. */
 
+import { copyInOrder } from "./strided.ts";
+
 /** Element types that are read; "float16" is widened to Float32Array, "bool" is a Uint8Array of 0 and 1. */
 export type NumpyDtype = keyof typeof NUMPY_ITEM_BYTES;
 
@@ -101,20 +103,13 @@ export function arrayFromBytes(
 export function toCOrder<T extends NumpyData | unknown[]>(source: T, shape: readonly number[]): T {
   if (shape.length < 2) return source;
   const target = source.slice() as T;
-  const [from, to] = [source as ArrayLike<unknown>, target as { [index: number]: unknown }];
   const strides = [1];
   for (const side of shape) strides.push(strides.at(-1)! * side);
-  const index = new Array<number>(shape.length).fill(0);
-  let position = 0;
-  for (let i = 0; i < source.length; i++) {
-    to[i] = from[position];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      position += strides[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      position -= strides[axis]! * shape[axis]!;
-      index[axis] = 0;
-    }
-  }
+  copyInOrder<unknown>(source as ArrayLike<unknown>, target as { [index: number]: unknown }, {
+    offset: 0,
+    shape,
+    strides,
+  });
   return target;
 }
 

@@ -5,7 +5,6 @@
  */
 
 import { CsrmError } from "../errors.ts";
-import type { LabelMap } from "./indexed-png.ts";
 
 /** A mask as it stands in COCO's files. */
 export interface CocoRle {
@@ -60,29 +59,6 @@ export function encodeRle(
   // A run that ends with a box in the last corner is the last.
   if (from < width * height) counts.push(width * height - from);
   return counts;
-}
-
-/**
- * The mask of run lengths: 1 where a pixel counts, else 0.
- * @param name what the mask is of, for messages
- * @throws CsrmError (code "data") when the runs do not fill the mask exactly
- */
-export function decodeRle(counts: readonly number[], [height, width]: CocoRle["size"], name: string): LabelMap {
-  const side = (pixels: number) => Number.isInteger(pixels) && pixels > 0;
-  if (!side(height) || !side(width) || height * width > MAX_PIXELS) {
-    throw damaged(name, `its size is ${height} × ${width}`);
-  }
-  const data = new Uint8Array(width * height);
-  let place = 0;
-  for (const [run, count] of counts.entries()) {
-    if (!Number.isInteger(count) || count < 0) throw damaged(name, `run ${run + 1} has the length ${count}`);
-    if (place + count > data.length) throw damaged(name, `its runs are longer than ${height} × ${width} pixels`);
-    if (run % 2 === 1)
-      for (let i = place; i < place + count; i++) data[(i % height) * width + Math.floor(i / height)] = 1;
-    place += count;
-  }
-  if (place !== data.length) throw damaged(name, `its runs fill ${place} of ${height} × ${width} pixels`);
-  return { data, width, height };
 }
 
 /** Run lengths as COCO's compressed text. */

@@ -36,6 +36,14 @@ export function gather(
   const words = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[item];
   const from = new words(bytes.buffer, bytes.byteOffset, bytes.byteLength / item);
   const to = new words(out.buffer);
+  copyInOrder<number | bigint>(from, to, { offset, shape, strides });
+  return out;
+}
+
+/** Fills `to` with a view's elements in row-major order. */
+export function copyInOrder<T>(from: ArrayLike<T>, to: { [index: number]: T }, view: StridedView): void {
+  const { offset, shape, strides } = view;
+  const count = shape.reduce((product, side) => product * side, 1);
   const index = new Array<number>(shape.length).fill(0);
   let position = offset;
   for (let i = 0; i < count; i++) {
@@ -47,5 +55,4 @@ export function gather(
       index[axis] = 0;
     }
   }
-  return out;
 }

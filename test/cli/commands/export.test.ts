@@ -8,8 +8,8 @@ import { decodeImage } from "../../../src/data/image.ts";
 import { Rng } from "../../../src/data/rng.ts";
 import { openTags } from "../../../src/data/tag-source.ts";
 import type { CocoMask } from "../../../src/export/coco.ts";
+import { paintRuns, runsOfCounts } from "../../../src/formats/coco-runs.ts";
 import { decodePng, encodeIndexedPng, type LabelMap } from "../../../src/formats/indexed-png.ts";
-import { decodeRle, rleFromString } from "../../../src/formats/rle.ts";
 import { fillRing } from "../../export/raster.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { picture, temporaryFolder, tinyModelFile, writePicture } from "../../inference/tiny.ts";
@@ -71,10 +71,12 @@ function known({ data }: LabelMap): Uint8Array {
 }
 
 function maskOf({ segmentation }: CocoMask, { width, height }: LabelMap): Uint8Array {
-  if (!Array.isArray(segmentation)) {
-    return decodeRle(rleFromString(segmentation.counts, "x"), segmentation.size, "x").data;
-  }
   const mask = new Uint8Array(width * height);
+  if (!Array.isArray(segmentation)) {
+    expect(segmentation.size).toEqual([height, width]);
+    paintRuns(mask, runsOfCounts(segmentation.counts, { height, width }, "x"), { height, width, label: 1 });
+    return mask;
+  }
   for (const ring of segmentation) fillRing(ring, mask, width);
   return mask;
 }
