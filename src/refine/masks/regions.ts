@@ -1,6 +1,7 @@
 /** Region proposals without a network: the segments of a picture's colours at several scales, as masks to merge labels with. */
 import type { RgbImage } from "../../data/types.ts";
-import type { Runs } from "../../formats/coco-runs.ts";
+import { expected } from "../../errors.ts";
+import type { MaskSize, Runs } from "../../formats/coco-runs.ts";
 import { colourGraph, segmentGraph } from "./felzenszwalb.ts";
 
 export interface RegionSettings {
@@ -10,32 +11,61 @@ export interface RegionSettings {
   sigma: number;
   /** Regions have at least this many pixels. */
   min_size: number;
+  /** Longest side at which larger photographs are segmented; time and memory grow with the pixels (0.2 KB each). */
+  max_side: number;
 }
 
-/** The regions of all scales, as pixels numbered down the columns. Those of one scale cover the picture without overlap. */
-export function regionProposals(image: RgbImage, settings: RegionSettings): Runs[] {
+/** @throws CsrmError naming the setting */
+export function assertRegionSettings({ scales, sigma, min_size, max_side }: RegionSettings): void {
+  if (scales.length === 0 || !scales.every((scale) => scale > 0 && scale < 1e9)) {
+    throw expected("numbers above 0", "the regions' scales", scales);
+  }
+  if (!(sigma >= 0 && sigma <= 20)) throw expected("a number in 0..20", "the regions' sigma", sigma);
+  if (!(Number.isInteger(min_size) && min_size >= 1)) {
+    throw expected("a whole number from 1", "the regions' min_size", min_size);
+  }
+  if (!(Number.isInteger(max_side) && max_side >= 2)) {
+    throw expected("a whole number from 2", "the regions' max_side", max_side);
+  }
+}
+
+/**
+ * The regions of all scales. Those of one scale cover the picture without overlap.
+ * @param size of the masks, where the picture was shrunk
+ * @returns pixels of `size`, numbered down the columns
+ */
+export function regionProposals(image: RgbImage, settings: RegionSettings, size: MaskSize = image): Runs[] {
   const graph = colourGraph(image, settings.sigma);
-  return settings.scales.flatMap((scale) =>
-    runsOfSegments(segmentGraph(graph, { scale, minSize: settings.min_size }), image),
-  );
+  return settings.scales.flatMap((scale) => {
+    const data = segmentGraph(graph, { scale, minSize: settings.min_size });
+    return runsOfSegments({ data, width: image.width, height: image.height }, size);
+  });
 }
 
-/** @param segments numbers from 0 without gaps, row by row */
-function runsOfSegments(segments: Uint32Array, { width, height }: { width: number; height: number }): Runs[] {
+interface Segments {
+  /** Numbers from 0 without gaps, row by row. */
+  data: Uint32Array;
+  width: number;
+  height: number;
+}
+
+function runsOfSegments({ data, width, height }: Segments, size: MaskSize): Runs[] {
   const runs: number[][] = [];
   let last = -1;
-  for (let x = 0; x < width; x++) {
-    for (let y = 0; y < height; y++) {
-      const segment = segments[y * width + x]!;
-      const at = x * height + y;
+  let at = 0;
+  for (let column = 0; column < size.width; column++) {
+    const x = Math.floor((column * width) / size.width);
+    for (let row = 0; row < size.height; row++) {
+      const segment = data[Math.floor((row * height) / size.height) * width + x]!;
       if (segment !== last) {
         if (last >= 0) runs[last]!.push(at);
         runs[segment] ??= [];
         runs[segment].push(at);
         last = segment;
       }
+      at++;
     }
   }
-  runs[last]!.push(width * height);
-  return runs;
+  runs[last]!.push(at);
+  return runs.filter((found) => found !== undefined); // a region too thin for a smaller size
 }
