@@ -37,6 +37,8 @@ const recipe = loadRecipe("toy-tiny", {
   set: [
     `data.root=${JSON.stringify(join(root, "data"))}`,
     "data.toy.train=60",
+    // Few parameters, so that thousands of steps take minutes.
+    "model={backbone: mobilenet_v2, output_stride: 16, head_channels: 32, decoder_stride: 8}",
     `threads=${options.threads}`,
     `schedule={steps: ${STEPS}, warmup_steps: 20}`,
     // So small that it is full, and overwrites its oldest rows, long before the run has settled.
@@ -63,8 +65,9 @@ await trainStage({
   stop() {
     step++;
     if (step % EVERY === 0) {
-      samples.push({ step, ...resourcesNow() });
-      process.stderr.write(`${step}/${STEPS}  ${duration((performance.now() - began) / 1000)}\n`);
+      const now = { step, ...resourcesNow() };
+      samples.push(now);
+      process.stderr.write(`${JSON.stringify(now)}\n`);
     }
     return false;
   },
