@@ -1,9 +1,9 @@
 /** Shards: their names, which one a process does, their locks, and what they leave for each other. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { lockFolder, type RunLock } from "../src/run-lock.ts";
 import { assertShards, ownShard, parseShard, type Shard, shardName, shardsOf, WHOLE } from "../src/shard.ts";
 import { ShardParts } from "../src/shard-parts.ts";
@@ -86,6 +86,19 @@ describe("locks of shards", () => {
     held.pop()!.release();
     lock({ rank: 0, size: 2 });
     expect(notes).toEqual([`took over ${folder} from process ${gone}, which is gone`]);
+  });
+
+  it("give a sign of life every minute as long as they are held", () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    lock({ rank: 0, size: 2 });
+    const file = join(folder, ".lock-1-of-2");
+    const before = new Date(Date.now() - 10 * 60_000);
+    utimesSync(file, before, before);
+    vi.advanceTimersByTime(61_000);
+    expect(Date.now() - statSync(file).mtimeMs).toBeLessThan(60_000);
+    held.pop()!.release();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("without signs of life hold on another machine for ever", () => {
