@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
-const helpers = ["main.ts", "measure.ts", "yardstick.ts"];
+const helpers = ["main.ts", "list-costs.ts", "measure.ts", "resources.ts", "yardstick.ts"];
 const known = readdirSync(folder)
   .filter((name) => name.endsWith(".ts") && !helpers.includes(name))
   .map((name) => name.slice(0, -".ts".length));

@@ -61,6 +61,28 @@ export function writeFileAtomicSync(path: string, data: FileData): void {
   }
 }
 
+/**
+ * Writes a file whole or not at all, unless there is one already: of several processes that do so at once, one does.
+ * @returns whether this call wrote it
+ * @throws CsrmError (code "file") as writeFileAtomic
+ */
+export function createFileSync(path: string, data: FileData): boolean {
+  const whole = temporaryName(path);
+  writeFileAtomicSync(whole, data);
+  try {
+    fs.linkSync(whole, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    // A file system without second names: of writers at the very same moment the last one stays.
+    if (fs.existsSync(path)) return false;
+    writeFileAtomicSync(path, data);
+    return true;
+  } finally {
+    fs.rmSync(whole, { force: true });
+  }
+}
+
 /** Removes what writers that were killed left in a folder, which may be absent; nobody else may be writing there. */
 export function removeTemporaries(folder: string): void {
   if (!fs.existsSync(folder)) return;

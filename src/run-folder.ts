@@ -7,7 +7,7 @@ import { join, relative, resolve, sep } from "node:path";
 import { collectEnvironment } from "./environment.ts";
 import { CsrmError, messageOf } from "./errors.ts";
 import { isTemporary, writeFileAtomicSync } from "./files.ts";
-import { lockFile, lockFolder, type RunLock } from "./run-lock.ts";
+import { isLock, lockFile, lockFolder, type RunLock } from "./run-lock.ts";
 import { makeFolder, readJson, Stage, type StageName, writeJson } from "./run-stage.ts";
 import { readYamlMapping, type Tree } from "./training/config/layers.ts";
 import { diffRecipes, dumpRecipe, loadRecipe, type Recipe, recipeSchema } from "./training/config.ts";
@@ -112,7 +112,7 @@ function stateOf(path: string): "empty" | "run" | "foreign" {
 
 /** What an interrupted start leaves, the lock and temporary files, is nobody's property. */
 function isBookkeeping(name: string): boolean {
-  return name.startsWith(".lock") || isTemporary(name);
+  return isLock(name) || isTemporary(name);
 }
 
 /** The recipe as config.yaml has it: a data set inside the run is told from there, so that a run folder may be moved. */

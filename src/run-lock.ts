@@ -1,8 +1,21 @@
-/** One process at a time in a run folder: a lock file with the holder's process id. A lock whose process is gone is taken over. */
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+/**
+ * One process at a time in a folder, or one a shard: a lock file with the holder's process id. A lock whose process is gone is taken over.
+ */
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { CsrmError } from "./errors.ts";
+import { type Shard, shardName, WHOLE } from "./shard.ts";
 
 interface Holder {
   pid: number;
@@ -10,6 +23,8 @@ interface Holder {
   /** When the process began, in the kernel's own terms: process ids are used again, above all in containers. */
   birth: string | null;
   since: string;
+  /** The holder touches its lock every minute, so that its end is noticed on other machines too. */
+  beats?: boolean;
 }
 
 export interface RunLock {
@@ -18,37 +33,100 @@ export interface RunLock {
 }
 
 /**
- * Takes the lock of a folder that exists.
+ * Takes the lock of a folder that exists. Shards of the same size work side by side, each with a lock of its own; a shard beside a process
+ * that does all of the work, or beside shards of another size, is refused.
  * @param note told when a lock of a process that is gone was taken over
  * @throws CsrmError (code "locked") naming the process that works in the folder
  */
-export function lockFolder(folder: string, note: (text: string) => void): RunLock {
-  const file = lockFile(folder);
+export function lockFolder(folder: string, note: (text: string) => void, shard: Shard = WHOLE): RunLock {
+  const file = lockFile(folder, shard);
+  const sharded = shard.size > 1;
   const own: Holder = {
     pid: process.pid,
     host: os.hostname(),
     birth: birthOf(process.pid),
     since: new Date().toISOString(),
+    ...(sharded ? { beats: true } : {}),
   };
   const text = `${JSON.stringify(own)}\n`;
+  take(file, text, { folder, note, shard });
+  const beat = sharded ? setInterval(() => touch(file), BEAT) : null;
+  beat?.unref();
+  const release = () => {
+    process.off("exit", release);
+    if (beat) clearInterval(beat);
+    if (readIfThere(file) === text) rmSync(file, { force: true });
+  };
+  process.once("exit", release);
+  try {
+    // Taken first, looked around afterwards: of two that exclude each other at least one sees the other.
+    refuseOthers(folder, shard);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { release };
+}
+
+/** The lock of all of a folder, or of a shard: .lock, .lock-2-of-8. */
+export function lockFile(folder: string, { rank, size }: Shard = WHOLE): string {
+  return join(folder, size > 1 ? `.lock-${rank + 1}-of-${size}` : ".lock");
+}
+
+/** Whether a file of this name is a lock, or was one. */
+export function isLock(name: string): boolean {
+  return name.startsWith(".lock");
+}
+
+interface Wanted {
+  folder: string;
+  note: (text: string) => void;
+  shard: Shard;
+}
+
+function take(file: string, text: string, { folder, note, shard }: Wanted): void {
   // A lock can go or be taken between looking and acting, so a few rounds; each ends in the lock, an error or new facts.
   for (let round = 0; !create(file, text); round++) {
     const found = readIfThere(file);
     if (found === null) continue;
     const holder = parseHolder(found);
-    if (round > 5 || (holder === null ? isYoung(file) : isAlive(holder))) throw heldBy(holder, folder, file);
+    if (round > 5 || isHeld(file, holder)) throw heldBy(holder, { folder, file, shard });
     if (removeStale(file, found)) note(`took over ${folder} from process ${holder?.pid ?? "?"}, which is gone`);
   }
-  const release = () => {
-    process.off("exit", release);
-    if (readIfThere(file) === text) rmSync(file, { force: true });
-  };
-  process.once("exit", release);
-  return { release };
 }
 
-export function lockFile(folder: string): string {
-  return join(folder, ".lock");
+/** @throws CsrmError when a live process has a lock that cannot be beside this one */
+function refuseOthers(folder: string, shard: Shard): void {
+  for (const name of readdirSync(folder)) {
+    const found = /^\.lock(?:-(\d+)-of-(\d+))?$/.exec(name);
+    const size = Number(found?.[2] ?? 1);
+    if (!found || size === shard.size) continue;
+    const file = join(folder, name);
+    const text = readIfThere(file);
+    const holder = text === null ? null : parseHolder(text);
+    if (text === null || !isHeld(file, holder)) continue;
+    throw heldBy(holder, { folder, file, shard: { rank: Number(found[1] ?? 1) - 1, size } });
+  }
+}
+
+/** Milliseconds between two signs of life, and without one after which a shard's process on another machine is taken for gone. */
+const [BEAT, GONE] = [60_000, 900_000];
+
+function touch(file: string): void {
+  try {
+    const now = new Date();
+    utimesSync(file, now, now);
+  } catch {
+    // Taken over after a long pause, or the file system is away for a moment; neither spoils results that are written whole.
+  }
+}
+
+/** A lock whose text names nobody is held while it is young: the text follows its file. */
+function isHeld(file: string, holder: Holder | null): boolean {
+  if (holder === null) return isYounger(file, BIRTH);
+  // A process on another machine counts as alive, unless it was to give signs of life.
+  if (holder.host !== os.hostname()) return holder.beats ? isYounger(file, GONE) : true;
+  return isAlive(holder);
 }
 
 function create(file: string, text: string): boolean {
@@ -109,15 +187,13 @@ function parseHolder(text: string): Holder | null {
 /** Milliseconds within which a lock's text follows its file. */
 const BIRTH = 5000;
 
-/** Whether a file that names no holder may be a lock just being written; an old one, e.g. cut off by a full disk, is nobody's. */
-function isYoung(file: string): boolean {
+function isYounger(file: string, age: number): boolean {
   const stat = statSync(file, { throwIfNoEntry: false });
-  return stat !== undefined && Date.now() - stat.mtimeMs < BIRTH;
+  return stat !== undefined && Date.now() - stat.mtimeMs < age;
 }
 
-/** A process on another machine counts as alive. */
+/** Whether a process of this machine is still there. */
 function isAlive(holder: Holder): boolean {
-  if (holder.host !== os.hostname()) return true;
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
@@ -139,12 +215,16 @@ function birthOf(pid: number): string | null {
   }
 }
 
-function heldBy(holder: Holder | null, folder: string, file: string): CsrmError {
+function heldBy(holder: Holder | null, { folder, file, shard }: Omit<Wanted, "note"> & { file: string }): CsrmError {
   const who = holder ? `process ${holder.pid} on ${holder.host} (since ${holder.since})` : "another process";
+  const what = shard.size > 1 ? `shard ${shardName(shard)} in ${folder}` : folder;
   const remote = holder && holder.host !== os.hostname() ? `; if nothing runs there any more, delete ${file}` : "";
-  return new CsrmError(`${who} is at work in ${folder}${remote}; wait for it or choose another --out`, {
-    code: "locked",
-  });
+  return new CsrmError(
+    `${who} is at work ${shard.size > 1 ? "on" : "in"} ${what}${remote}; wait for it or choose another --out`,
+    {
+      code: "locked",
+    },
+  );
 }
 
 function codeOf(error: unknown): string {

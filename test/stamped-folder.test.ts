@@ -1,5 +1,5 @@
 /** Folders that remember the settings of their files. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,6 +75,25 @@ describe("a stamped folder", () => {
     writeFileSync(join(folder, "mine.txt"), "");
     expect(() => openStamped(folder, {})).toThrow("(mine.txt) but no settings.json");
     expect(() => openStamped(folder, {}, { fresh: true })).toThrow("choose another --out");
+  });
+
+  it("that several processes make at once gets the settings of one, and refuses the others'", async () => {
+    const script = (
+      name: string,
+    ) => `import { openStamped } from ${JSON.stringify(join(import.meta.dirname, "../src/stamped-folder.ts"))};
+      process.stdout.write("ready");
+      process.stdin.once("data", () => {
+        try { openStamped(${JSON.stringify(folder)}, { name: "${name}" }); process.exit(0); }
+        catch (error) { process.exit(error.code === "config" ? 3 : 4); }
+      });`;
+    const children = ["a", "b", "a", "b"].map((name) =>
+      spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script(name)]),
+    );
+    await Promise.all(children.map((child) => new Promise((ready) => child.stdout.once("data", ready))));
+    const codes = children.map((child) => new Promise((ended) => child.once("exit", ended)));
+    for (const child of children) child.stdin.end("go");
+    expect(await Promise.all(codes)).toEqual(stampOf(folder)!.name === "a" ? [0, 3, 0, 3] : [3, 0, 3, 0]);
+    expect(readdirSync(folder)).toEqual(["settings.json"]);
   });
 
   it("with a damaged stamp is an error naming it", () => {

@@ -63,6 +63,30 @@ export class Confusion {
       else counts[trueClass * classCount + predictedClass]!++;
     }
   }
+
+  /** The counts as JSON keeps them. */
+  state(): ConfusionState {
+    return { counts: [...this.counts], undecided: [...this.undecided] };
+  }
+
+  /** Adds the counts of other images. @throws CsrmError for those of another number of classes */
+  addState({ counts, undecided }: ConfusionState): void {
+    addCounts(this.counts, counts, "confusion counts");
+    addCounts(this.undecided, undecided, "undecided pixels");
+  }
+}
+
+export interface ConfusionState {
+  counts: number[];
+  undecided: number[];
+}
+
+/** Adds pixel counts, which are whole numbers below 2^53, so that their order does not matter. */
+export function addCounts(sums: Float64Array, counts: readonly number[], what: string): void {
+  if (!Array.isArray(counts) || counts.length !== sums.length || !counts.every(Number.isSafeInteger)) {
+    throw expected(`${sums.length} whole numbers`, what, counts);
+  }
+  for (const [i, count] of counts.entries()) sums[i]! += count;
 }
 
 function outside(whose: string, label: number, index: number, width: number, classCount: number): CsrmError {

@@ -5,7 +5,7 @@ import { expected, naming } from "../errors.ts";
 import type { Source } from "../inference/predictor.ts";
 import { classIndexer } from "./class-index.ts";
 import { forEachConcurrently } from "./concurrency.ts";
-import { Confusion } from "./confusion.ts";
+import { Counts } from "./counts.ts";
 import {
   type Evaluation,
   type EvaluationLabel,
@@ -15,9 +15,15 @@ import {
 } from "./evaluation.ts";
 import { sizeOfImage } from "./images.ts";
 import { maskReader } from "./masks.ts";
-import { type CamFile, camMapsOf, predictionFolder, readCams, readLabels } from "./predictions.ts";
+import {
+  type CamFile,
+  camMapsOf,
+  type PredictionFolder,
+  predictionFolder,
+  readCams,
+  readLabels,
+} from "./predictions.ts";
 import { resizeNearest } from "./resize-nearest.ts";
-import { ThresholdSweep } from "./threshold-sweep.ts";
 
 export interface EvaluateOptions extends Omit<EvaluationLabel, "predictions" | "masks" | "images" | "source"> {
   /** Folder of label PNGs (`<id>.png`, dataset ids) or CAMs (`<id>.npz` or `cams/<id>.npz`). */
@@ -47,25 +53,33 @@ export interface EvaluateOptions extends Omit<EvaluationLabel, "predictions" | "
  *   image, a threshold given for label maps
  */
 export async function evaluatePredictions(options: EvaluateOptions): Promise<Evaluation> {
-  const { ids, classes, masks, images, threshold = "sweep", source = "cam" } = options;
-  const folder = predictionFolder(options.predictions, ids);
-  if (folder.kind === "labels" && options.threshold !== undefined) {
-    throw expected("no threshold for label maps", options.predictions, options.threshold, "only scores have one");
+  return evaluationOf(await countPredictions(options), options);
+}
+
+/** The predictions that options name. @throws CsrmError as {@link evaluatePredictions} */
+export function openPredictions({ predictions, ids, threshold, source = "cam" }: EvaluateOptions): PredictionFolder {
+  const folder = predictionFolder(predictions, ids);
+  if (folder.kind === "labels" && threshold !== undefined) {
+    throw expected("no threshold for label maps", predictions, threshold, "only scores have one");
   }
   if (folder.kind === "labels" && source !== "cam") {
-    throw expected(
-      "results of csrm predict",
-      options.predictions,
-      "label maps",
-      `there is no source ${source} in them`,
-    );
+    throw expected("results of csrm predict", predictions, "label maps", `there is no source ${source} in them`);
   }
-  const confusion = new Confusion(classes.ids.length);
-  const sweep = new ThresholdSweep(classes.ids.length, thresholdsFor(threshold));
+  return folder;
+}
+
+/** Nothing counted yet of what options name. */
+export function noCounts(kind: Counts["kind"], { classes, threshold = "sweep" }: EvaluateOptions): Counts {
+  return new Counts({ kind, classCount: classes.ids.length, thresholds: thresholdsFor(threshold) });
+}
+
+/** Counts the pixels of all images. @throws CsrmError as {@link evaluatePredictions} */
+export async function countPredictions(options: EvaluateOptions): Promise<Counts> {
+  const { ids, classes, masks, images, source = "cam" } = options;
+  const folder = openPredictions(options);
+  const counts = noCounts(folder.kind, options);
   const reader = maskReader({ dir: masks, classes });
   const toIndices = classIndexer(classes);
-  let resized = 0;
-  let done = 0;
 
   await forEachConcurrently(ids, options.concurrency ?? 8, async (id) => {
     const file = folder.fileOf(id);
@@ -73,21 +87,28 @@ export async function evaluatePredictions(options: EvaluateOptions): Promise<Eva
       reader.read(id, images === undefined ? undefined : await sizeOfImage(images, id)),
       folder.kind === "cams" ? bestScores(file, source) : readLabels(file),
     ]);
-    if ("scores" in prediction) naming(file, () => sweep.add(camMapsOf(prediction, classes, file), truth));
-    else confusion.add(resizeNearest(toIndices(prediction, file), truth), truth);
-    if (prediction.width !== truth.width || prediction.height !== truth.height) resized++;
-    options.onProgress?.(++done, ids.length);
+    if ("scores" in prediction) naming(file, () => counts.sweep.add(camMapsOf(prediction, classes, file), truth));
+    else counts.confusion.add(resizeNearest(toIndices(prediction, file), truth), truth);
+    if (prediction.width !== truth.width || prediction.height !== truth.height) counts.resized++;
+    counts.images++;
+    options.onProgress?.(counts.images, ids.length);
   });
+  return counts;
+}
 
-  const { split, method, label, tta, crf, thresholdFrom } = options;
+/** The figures of what was counted. */
+export function evaluationOf(counts: Counts, options: EvaluateOptions): Evaluation {
+  const { split, method, label, tta, crf, masks, images, classes, source = "cam" } = options;
   const paths = {
     predictions: resolve(options.predictions),
     masks: resolve(masks),
     images: images === undefined ? null : resolve(images),
   };
-  const context = { split, method, label, tta, crf, ...paths, classes, count: ids.length, resized };
-  if (folder.kind === "labels") return evaluationOfLabels(confusion, context);
-  return evaluationOfCams(sweep, { ...context, source, threshold, thresholdFrom });
+  const { images: count, resized } = counts;
+  const context = { split, method, label, tta, crf, ...paths, classes, count, resized };
+  if (counts.kind === "labels") return evaluationOfLabels(counts.confusion, context);
+  const { threshold = "sweep", thresholdFrom } = options;
+  return evaluationOfCams(counts.sweep, { ...context, source, threshold, thresholdFrom });
 }
 
 /** Scores of the image's own size where the file allows, as the label maps of `csrm predict` come from these. */

@@ -5,7 +5,7 @@
  * holds every confusion matrix.
  */
 import { CsrmError, expected } from "../errors.ts";
-import { Confusion, IGNORE, type LabelMap } from "./confusion.ts";
+import { addCounts, Confusion, IGNORE, type LabelMap } from "./confusion.ts";
 import { type Metrics, metricsOf } from "./metrics.ts";
 import { nearestIndices } from "./resize-nearest.ts";
 
@@ -118,6 +118,16 @@ export class ThresholdSweep {
       }
     }
     return confusion;
+  }
+
+  /** The counts as JSON keeps them. */
+  state(): number[] {
+    return [...this.#histogram];
+  }
+
+  /** Adds the counts of other images. @throws CsrmError for those of other classes or thresholds */
+  addState(histogram: readonly number[]): void {
+    addCounts(this.#histogram, histogram, "the counts of a threshold sweep");
   }
 
   /** The metrics at every threshold, ascending. */

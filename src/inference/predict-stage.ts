@@ -26,6 +26,8 @@ export interface PredictOptions {
   settings: PredictSettings;
   /** Begin anew where there are results already, and keep those aside. */
   fresh?: StampOptions["fresh"];
+  /** These are some of a list's images, so that there may be nothing readable among them. */
+  partial?: boolean;
   /** An image that cannot be decoded is an error instead of a skip. */
   strict?: boolean;
   progress?: Progress;
@@ -57,7 +59,7 @@ export interface PredictSummary {
  *   `strict`, for an image that cannot be decoded; InterruptedError between two images
  */
 export async function predictCams(options: PredictOptions): Promise<PredictSummary> {
-  const { dataset, out, settings, strict = false, progress = silentProgress } = options;
+  const { dataset, out, settings, strict = false, partial = false, progress = silentProgress } = options;
   const { samples, classes } = dataset;
   if (samples.length === 0) throw expected("at least one image", `the data set ${dataset.name}`, "none");
   const started = performance.now();
@@ -81,7 +83,7 @@ export async function predictCams(options: PredictOptions): Promise<PredictSumma
     progress,
     label: options.label ?? "predict",
   });
-  if (skipped.length === samples.length) {
+  if (skipped.length === samples.length && !partial) {
     throw new CsrmError(`none of the ${samples.length} images could be read; the first: ${skipped[0]!.reason}`, {
       code: "image",
     });

@@ -8,6 +8,9 @@ import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { decodeLabelPng, encodeIndexedPng } from "../formats/indexed-png.ts";
 import { type Progress, silentProgress } from "../progress.ts";
 import { isNewer, workThrough } from "../resumable.ts";
+import { lockFolder } from "../run-lock.ts";
+import { makeFolder } from "../run-stage.ts";
+import { type Shard, WHOLE } from "../shard.ts";
 import { openStamped, type Settings, type StampOptions, stampOf } from "../stamped-folder.ts";
 import { assertCrfParams, crfParamsOf, scaleCrfParams } from "./crf-params.ts";
 import { type CrfSettings, refineLabels } from "./refine-labels.ts";
@@ -22,6 +25,8 @@ export interface RefineOptions {
   /** Default: every label map in the folder. */
   ids?: readonly string[];
   params: CrfSettings;
+  /** The shard of a list that `ids` are, where other processes refine the other ones into the same folder. */
+  shard?: Shard;
   /** Begin anew where there are results already, and keep those aside. */
   fresh?: StampOptions["fresh"];
   progress?: Progress;
@@ -42,10 +47,10 @@ export interface RefineSummary {
  * Refines label maps; those that were refined before with the same settings and have not changed since stay as they
  * are.
  * @throws CsrmError naming the parameter that is out of range; naming the file: a missing label map or photograph (before anything is refined), a damaged one,
- *   different sizes; for results of other settings in `out`
+ *   different sizes; for results of other settings in `out`; (code "locked") when another process refines there
  */
 export async function refineCrf(options: RefineOptions): Promise<RefineSummary> {
-  const { labels, params, progress = silentProgress, fresh } = options;
+  const { labels, params, progress = silentProgress, fresh, shard = WHOLE } = options;
   const started = performance.now();
   const dir = resolve(options.out);
   if (dir === resolve(labels)) throw expected("another folder than that of the labels", "the refined labels", dir);
@@ -55,9 +60,28 @@ export async function refineCrf(options: RefineOptions): Promise<RefineSummary> 
   const missing = ids.find((id) => !existsSync(labelFile(id)));
   if (missing !== undefined) throw new CsrmError(`no label map ${labelFile(missing)}`, { code: "data" });
   const photographs = imagesOf(options.images, ids);
-  openStamped(dir, stamp(labels, params), { fresh, note: progress.note });
+  makeFolder(dir);
+  let lock = lockFolder(dir, progress.note, shard);
+  try {
+    // Old results took the lock along.
+    if (openStamped(dir, stamp(labels, params), { fresh, note: progress.note })) lock = lockFolder(dir, progress.note);
+    const resumed = await refineAll({ ...options, ids, dir, photographs });
+    return { dir, ids: [...ids], resumed, seconds: (performance.now() - started) / 1000 };
+  } finally {
+    lock.release();
+  }
+}
 
-  const resumed = await workThrough({
+interface Work extends RefineOptions {
+  ids: readonly string[];
+  dir: string;
+  photographs: ReadonlyMap<string, string>;
+}
+
+/** @returns how many had been done before */
+function refineAll({ labels, ids, dir, params, photographs, progress = silentProgress, label }: Work): Promise<number> {
+  const labelFile = (id: string) => join(labels, `${id}.png`);
+  return workThrough({
     items: ids,
     isDone: (id) => isNewer(join(dir, `${id}.png`), labelFile(id)),
     async read(id) {
@@ -69,9 +93,8 @@ export async function refineCrf(options: RefineOptions): Promise<RefineSummary> 
       return () => writeFileAtomic(join(dir, `${id}.png`), encodeIndexedPng(refined));
     },
     progress,
-    label: options.label ?? "dCRF",
+    label: label ?? "dCRF",
   });
-  return { dir, ids: [...ids], resumed, seconds: (performance.now() - started) / 1000 };
 }
 
 /**

@@ -12,11 +12,14 @@ import type { Source } from "../../inference/predictor.ts";
 import type { InputSize } from "../../inference/resize.ts";
 import { LABELS, REFINED } from "../../inference/results.ts";
 import { modelInfo } from "../../models/model-file.ts";
-import { createProgress, duration, type Progress } from "../../progress.ts";
+import { duration, type Progress } from "../../progress.ts";
 import { refineCrf } from "../../refine/crf-stage.ts";
 import { lockFolder } from "../../run-lock.ts";
 import { makeFolder } from "../../run-stage.ts";
-import { cpuHasBf16, setThreads } from "../../torch/index.ts";
+import { assertShards, digestOf, type Shard } from "../../shard.ts";
+import { ShardParts } from "../../shard-parts.ts";
+import { cpuHasBf16, runtimeInfo, setThreads } from "../../torch/index.ts";
+import { shardOf, type World } from "../../world.ts";
 import { numberIn, numbersIn } from "../arguments.ts";
 import { crfSettings, withCrfScale } from "../crf-options.ts";
 import { deviceName, requireDevice } from "../device.ts";
@@ -25,6 +28,17 @@ import { JSON_OPTION, print, printJson } from "../output.ts";
 import { writeOverlays } from "../overlays.ts";
 import { requireOutside } from "../paths.ts";
 import { openPhotographs } from "../photographs.ts";
+import {
+  deviceOf,
+  SHARDS,
+  type ShardState,
+  shardLines,
+  shardOfCommand,
+  shardProgress,
+  shardState,
+  threadsOf,
+  withShard,
+} from "../shards.ts";
 
 export interface PredictCommandOptions {
   model: string;
@@ -44,6 +58,7 @@ export interface PredictCommandOptions {
   device: string;
   precision: "auto" | "fp32" | "bf16";
   strict?: boolean;
+  shard?: Shard;
   fresh?: boolean;
   json?: boolean;
 }
@@ -65,17 +80,24 @@ export interface PredictResult {
   refined: string | null;
   overlays: string | null;
   seconds: number;
+  /** Where several processes share the list: the figures above are those of this one. */
+  shards?: ShardState<PredictTotals>;
 }
+
+/** Figures of all shards together; seconds are those of all processes. */
+export type PredictTotals = Pick<PredictResult, "images" | "skipped" | "predicted_tags" | "seconds">;
 
 const EXAMPLES = `
 Examples:
   csrm predict --model runs/mine/train/model.safetensors --images photos --out masks --crf --overlays
   csrm predict --model model.safetensors --images photos --tags tags.csv --out masks
   csrm predict --model model.safetensors --images dog.jpg --tags all --scales 1 --no-flip --out masks
+  csrm predict --model model.safetensors --images photos --out masks --shard 2/8
 
 Writes OUT/pseudo/<id>.png (indexed, VOC palette, the ids that the network was trained with), with --crf OUT/pseudo-crf/<id>.png,
 with --overlays OUT/overlays/<id>.jpg (of refined labels: overlays-crf), and OUT/cams/<id>.npz, the activation maps and probabilities. The same
-command goes on where it stopped and takes in new photographs.`;
+command goes on where it stopped and takes in new photographs. Shards may run at the same time or one after the other; the same command without
+--shard does what is missing.`;
 
 export function register(program: Command): void {
   const command = program
@@ -122,7 +144,7 @@ export function register(program: Command): void {
         .default({ longest: 512 } satisfies InputSize, "512"),
     )
     .option("--crf", "also refine the label maps with a dense CRF (csrm refine crf has its parameters)");
-  withCrfScale(command)
+  withShard(withCrfScale(command))
     .option("--overlays", "also write label colours over the photographs")
     .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu")
     .addOption(
@@ -136,8 +158,9 @@ export function register(program: Command): void {
     .addHelpText("after", EXAMPLES)
     .action(async (options: PredictCommandOptions, called: Command) => {
       assertUsed(options, called.getOptionValueSource("crfScale") === "cli");
-      const progress = createProgress();
-      const result = await interruptible(() => predict(options, progress), progress.note);
+      const world = shardOfCommand(options);
+      const progress = shardProgress(world.shard);
+      const result = await interruptible(() => predict(options, world, progress), progress.note);
       if (options.json) printJson(result);
       else print(asText(result));
     });
@@ -157,9 +180,16 @@ function tagSource(tags: string): string | null {
 }
 
 /** Predicts as the command's options say. */
-export async function predict(options: PredictCommandOptions, progress: Progress): Promise<PredictResult> {
-  requireDevice(options.device);
+async function predict(
+  options: PredictCommandOptions,
+  world: World & { shard: Shard },
+  progress: Progress,
+): Promise<PredictResult> {
+  const { cudaDevices } = runtimeInfo();
+  const device = deviceOf(options.device, world, cudaDevices);
+  requireDevice(device, cudaDevices);
   const { model } = options;
+  const { shard } = world;
   const out = resolve(options.out);
   const { kind, classes } = modelInfo(model);
   const source = options.source ?? (kind === "csrm" ? "segmentation" : "cam");
@@ -170,11 +200,22 @@ export async function predict(options: PredictCommandOptions, progress: Progress
     table: options.classes ?? null,
   };
   const dataset = await openPhotographs(where, classes);
+  assertShards(shard, dataset.samples.length, "photographs");
   if (statSync(options.images).isDirectory()) requireOutside(out, options.images);
   makeFolder(out);
-  const lock = lockFolder(out, progress.note);
+  const lock = lockFolder(out, progress.note, shard);
   try {
-    return await predictAll({ options, out, dataset, source, progress });
+    setThreads(threadsOf(world));
+    if (shard.rank === 0) for (const note of dataset.notes ?? []) progress.note(note);
+    const work = { options: { ...options, device }, out, source, progress, shard };
+    if (shard.size === 1) return await predictAll({ ...work, dataset });
+    const own = (each: Shard) => shardOf(dataset.samples, each);
+    const parts = new ShardParts<PredictResult>({
+      folder: join(out, SHARDS),
+      inputs: (each) => digestOf(own(each).map(({ id }) => id)),
+    });
+    const result = await parts.make(shard, () => predictAll({ ...work, dataset: { ...dataset, samples: own(shard) } }));
+    return { ...result, shards: shardState(shard, await parts.collect(shard.size), totalsOf) };
   } finally {
     lock.release();
   }
@@ -186,21 +227,28 @@ interface Work {
   dataset: Dataset;
   source: Source;
   progress: Progress;
+  shard: Shard;
 }
 
-async function predictAll({ options, out, dataset, source, progress }: Work): Promise<PredictResult> {
+function totalsOf(all: readonly PredictResult[]): PredictTotals {
+  const sum = (key: "images" | "predicted_tags" | "seconds") => all.reduce((total, part) => total + part[key], 0);
+  const skipped = all.flatMap((part) => part.skipped);
+  return { images: sum("images"), skipped, predicted_tags: sum("predicted_tags"), seconds: sum("seconds") };
+}
+
+/** Predicts the photographs of a data set, which are those of the shard. */
+async function predictAll({ options, out, dataset, source, progress, shard }: Work): Promise<PredictResult> {
   const started = performance.now();
   const { model, threshold, fresh, strict } = options;
-  for (const note of dataset.notes ?? []) progress.note(note);
   const settings = settingsOf(options, source);
-  setThreads("auto");
-  const predicted = await predictCams({ model, dataset, out, settings, fresh, strict, progress });
+  const partial = shard.size > 1;
+  const predicted = await predictCams({ model, dataset, out, settings, partial, fresh, strict, progress });
   const { ids, resumed, skipped, predicted_tags } = predicted;
   const { dir: labels } = await writeLabels({ out, ids, threshold, fresh, progress });
   const refined = options.crf ? join(out, REFINED) : null;
   if (refined !== null) {
     const params = crfSettings({ crfScale: options.crfScale });
-    await refineCrf({ images: dataset, labels, out: refined, ids, params, fresh, progress });
+    await refineCrf({ images: dataset, labels, out: refined, ids, params, shard, fresh, progress });
   }
   const overlays = options.overlays ? join(out, refined === null ? "overlays" : "overlays-crf") : null;
   if (overlays !== null) {
@@ -249,6 +297,10 @@ function sizeOf(text: string): InputSize {
   return width === undefined ? { longest: height } : [height, width];
 }
 
+function totalsText({ images, skipped }: PredictTotals): string {
+  return `${images} label maps${skipped.length > 0 ? `, ${skipped.length} photographs skipped` : ""}`;
+}
+
 function asText(result: PredictResult): string {
   const { images, skipped, labels, refined, overlays, seconds } = result;
   const lines = [`${images} label maps in ${duration(seconds)}: ${labels}`];
@@ -256,5 +308,6 @@ function asText(result: PredictResult): string {
   if (overlays !== null) lines.push(`overlays: ${overlays}`);
   if (skipped.length > 0) lines.push(`skipped ${skipped.length} of ${images + skipped.length} photographs:`);
   for (const { reason } of skipped) lines.push(`  ${reason}`);
+  lines.push(...shardLines(result.shards, totalsText));
   return lines.join("\n");
 }
