@@ -7,26 +7,35 @@ import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { decodeLabelPng, encodeIndexedPng, type LabelMap } from "../formats/indexed-png.ts";
 import { type Progress, silentProgress } from "../progress.ts";
 import { isNewer, workThrough } from "../resumable.ts";
+import { lockFolder } from "../run-lock.ts";
+import { makeFolder } from "../run-stage.ts";
+import { type Shard, WHOLE } from "../shard.ts";
 import { openStamped, type Settings, type StampOptions, stampOf } from "../stamped-folder.ts";
 
-export interface RefineFolderOptions<Value> {
+/** What every kind of refinement takes. */
+export interface FolderOptions {
   /** Folder of label maps, <id>.png of ids 0…254, 255 = unknown. */
   labels: string;
   /** Gets <id>.png: indexed, VOC palette, the same ids. */
   out: string;
   /** Default: every label map in the folder. */
   ids?: readonly string[];
+  /** The shard of a list that `ids` are, where other processes refine the other ones into the same folder. */
+  shard?: Shard;
+  /** Begin anew where there are results already, and keep those aside. */
+  fresh?: StampOptions["fresh"];
+  progress?: Progress;
+}
+
+export interface RefineFolderOptions<Value> extends FolderOptions {
   /** What decides over the results beside the label maps. */
   settings: Settings;
   /** What the progress calls it. */
   label: string;
-  /** Begin anew where there are results already, and keep those aside. */
-  fresh?: StampOptions["fresh"];
-  progress?: Progress;
   /** Refuses, before anything is refined, when something is missing. */
   assertAll?(ids: readonly string[]): void;
-  /** Reads what the refinement of one map needs, some maps ahead. */
-  read(id: string, labels: LabelMap): Promise<Value>;
+  /** Reads what the refinement of one map needs, some maps ahead. @param file the map's, for messages */
+  read(id: string, labels: LabelMap, file: string): Promise<Value>;
   refine(labels: LabelMap, value: Value, id: string): LabelMap;
 }
 
@@ -43,34 +52,51 @@ export interface RefineSummary {
  * Refines label maps; those that were refined before with the same settings and have not changed since stay as they
  * are.
  * @throws CsrmError naming the file: a missing label map (before anything is refined), a damaged one; for results of other
- *   settings in `out`; what `assertAll`, `read` and `refine` throw
+ *   settings in `out`; (code "locked") when another process refines there; what `assertAll`, `read` and `refine` throw
  */
 export async function refineFolder<Value>(options: RefineFolderOptions<Value>): Promise<RefineSummary> {
-  const { labels, settings, label, read, refine, progress = silentProgress, fresh } = options;
+  const { labels, settings, progress = silentProgress, fresh, shard = WHOLE } = options;
   const started = performance.now();
   const dir = resolve(options.out);
   if (dir === resolve(labels)) throw expected("another folder than that of the labels", "the refined labels", dir);
-  const labelFile = (id: string) => join(labels, `${id}.png`);
   const ids = options.ids ?? labelIds(labels);
-  const missing = ids.find((id) => !existsSync(labelFile(id)));
-  if (missing !== undefined) throw new CsrmError(`no label map ${labelFile(missing)}`, { code: "data" });
+  const missing = ids.find((id) => !existsSync(labelFile(labels, id)));
+  if (missing !== undefined) throw new CsrmError(`no label map ${labelFile(labels, missing)}`, { code: "data" });
   options.assertAll?.(ids);
-  // The label maps' own settings are kept along where they are known.
-  openStamped(dir, { ...settings, labels: stampOf(labels) }, { fresh, note: progress.note });
+  makeFolder(dir);
+  let lock = lockFolder(dir, progress.note, shard);
+  try {
+    // The label maps' own settings are kept along where they are known.
+    const stamp = { ...settings, labels: stampOf(labels) };
+    // Old results took the lock along.
+    if (openStamped(dir, stamp, { fresh, note: progress.note })) lock = lockFolder(dir, progress.note);
+    const resumed = await refineAll(options, { ids, dir });
+    return { dir, ids: [...ids], resumed, seconds: (performance.now() - started) / 1000 };
+  } finally {
+    lock.release();
+  }
+}
 
-  const resumed = await workThrough({
+/** @returns how many had been done before */
+function refineAll<Value>(options: RefineFolderOptions<Value>, { ids, dir }: { ids: readonly string[]; dir: string }) {
+  const { labels, label, read, refine, progress = silentProgress } = options;
+  return workThrough({
     items: ids,
-    isDone: (id) => isNewer(join(dir, `${id}.png`), labelFile(id)),
+    isDone: (id) => isNewer(join(dir, `${id}.png`), labelFile(labels, id)),
     async read(id) {
-      const map = decodeLabelPng(await readFileBytes(labelFile(id)), labelFile(id));
-      return { map, value: await read(id, map) };
+      const file = labelFile(labels, id);
+      const map = decodeLabelPng(await readFileBytes(file), file);
+      return { map, value: await read(id, map, file) };
     },
     work(id, { map, value }) {
-      const refined = naming(labelFile(id), () => refine(map, value, id));
+      const refined = naming(labelFile(labels, id), () => refine(map, value, id));
       return () => writeFileAtomic(join(dir, `${id}.png`), encodeIndexedPng(refined));
     },
     progress,
     label,
   });
-  return { dir, ids: [...ids], resumed, seconds: (performance.now() - started) / 1000 };
+}
+
+function labelFile(labels: string, id: string): string {
+  return join(labels, `${id}.png`);
 }

@@ -189,7 +189,8 @@ describe("refining refuses", () => {
   it("a label map of another size than its photograph, naming both", async () => {
     const { root, ...options } = await scene();
     putLabels(join(options.labels, "a.png"), { data: new Uint8Array(6), width: 3, height: 2 });
-    const message = `${join(options.labels, "a.png")}, image ${join(options.images, "a.png")}: expected 32×24, the image's size, for a label map, got "3×2"`;
+    const [map, image] = [join(options.labels, "a.png"), join(options.images, "a.png")];
+    const message = `expected 32×24, the size of ${image}, for ${map}, got "3×2"`;
     await expect(refineCrf(options)).rejects.toThrow(message);
   });
 

@@ -1,12 +1,11 @@
 /** Label maps made to follow masks, over a folder: masks from files, from the picture's colours, or from a network. */
 import { resolve } from "node:path";
-import { decodeImage, imageSize } from "../../data/image.ts";
-import { imagesOf } from "../../data/label-files.ts";
-import { expected } from "../../errors.ts";
+import type { RgbImage } from "../../data/types.ts";
 import type { Runs } from "../../formats/coco-runs.ts";
 import type { LabelMap } from "../../formats/indexed-png.ts";
 import type { Settings } from "../../stamped-folder.ts";
-import { type RefineFolderOptions, type RefineSummary, refineFolder } from "../refine-folder.ts";
+import { photographs, type RefineImages } from "../photographs.ts";
+import { type FolderOptions, type RefineSummary, refineFolder } from "../refine-folder.ts";
 import { assertMasks, readMasks } from "./mask-files.ts";
 import { type MergeOptions, mergeMasks } from "./merge.ts";
 import { assertRegionSettings, type RegionSettings, regionProposals } from "./regions.ts";
@@ -19,12 +18,11 @@ export interface MaskSource<Value> {
   label: string;
   /** Refuses, before anything is refined, when photographs or masks are missing. */
   assertAll(ids: readonly string[]): void;
-  read(id: string, labels: LabelMap): Promise<Value>;
+  read(id: string, labels: LabelMap, labelFile: string): Promise<Value>;
   masks(value: Value, labels: LabelMap): readonly Runs[];
 }
 
-export interface MaskStageOptions<Value>
-  extends Pick<RefineFolderOptions<Value>, "labels" | "out" | "ids" | "fresh" | "progress"> {
+export interface MaskStageOptions<Value> extends FolderOptions {
   source: MaskSource<Value>;
   merge: MergeOptions;
 }
@@ -37,7 +35,7 @@ export function refineByMasks<Value>(options: MaskStageOptions<Value>): Promise<
     settings: { ...source.settings, ...merge },
     label: source.label,
     assertAll: (ids) => source.assertAll(ids),
-    read: (id, labels) => source.read(id, labels),
+    read: (id, labels, file) => source.read(id, labels, file),
     refine: (labels, value) => mergeMasks(labels, source.masks(value, labels), merge),
   });
 }
@@ -54,43 +52,12 @@ export function storedMasks(dir: string): MaskSource<Runs[]> {
 }
 
 /** Regions of even colour, from the photographs alone. @throws CsrmError naming a setting that is out of range */
-export function colourRegions(images: RefineImages, settings: RegionSettings): MaskSource<DecodedImage> {
+export function colourRegions(images: RefineImages, settings: RegionSettings): MaskSource<RgbImage> {
   assertRegionSettings(settings);
   return {
     settings: { ...settings },
     label: "regions",
     ...photographs(images, settings.max_side),
     masks: (image, labels) => regionProposals(image, settings, labels),
-  };
-}
-
-type RefineImages = Parameters<typeof imagesOf>[0];
-type DecodedImage = Awaited<ReturnType<typeof decodeImage>>;
-
-/**
- * The part of a source that reads photographs, which must have the label maps' sizes.
- * @param longest side to which larger photographs are shrunk (default: none is)
- */
-export function photographs(
-  images: RefineImages,
-  longest = Number.POSITIVE_INFINITY,
-): Pick<MaskSource<DecodedImage>, "assertAll" | "read"> {
-  let files: ReadonlyMap<string, string>;
-  return {
-    assertAll(ids) {
-      files = imagesOf(images, ids);
-    },
-    async read(id, { width, height }) {
-      const file = files.get(id)!;
-      const original = await imageSize(file);
-      if (original.width !== width || original.height !== height) {
-        const size = `${original.width}×${original.height}, the size of ${file},`;
-        throw expected(size, `label map ${id}`, `${width}×${height}`);
-      }
-      if (Math.max(width, height) <= longest) return decodeImage(file);
-      const scale = longest / Math.max(width, height);
-      const scaled = (side: number) => Math.max(1, Math.round(side * scale));
-      return decodeImage(file, { plan: { width: scaled(width), height: scaled(height), kernel: "cubic" } });
-    },
   };
 }

@@ -15,6 +15,8 @@ export interface RegionSettings {
   max_side: number;
 }
 
+export const DEFAULT_REGIONS: RegionSettings = { scales: [100, 200], sigma: 0.8, min_size: 50, max_side: 1000 };
+
 /** @throws CsrmError naming the setting */
 export function assertRegionSettings({ scales, sigma, min_size, max_side }: RegionSettings): void {
   if (scales.length === 0 || !scales.every((scale) => scale > 0 && scale < 1e9)) {

@@ -1,0 +1,54 @@
+/** `csrm refine regions`: label maps that follow regions of even colour, without any network. */
+import { type Command, Option } from "commander";
+import { colourRegions, refineByMasks } from "../../refine/masks/mask-stage.ts";
+import { DEFAULT_REGIONS } from "../../refine/masks/regions.ts";
+import { numberIn, numbersIn } from "../arguments.ts";
+import { wholeNumber } from "../recipe-options.ts";
+import { FILES, type RefineFolderOptions, refineAndPrint, withFolderOptions, withLabels } from "./folder.ts";
+import { type MergeFlags, mergeOptions, withMerge } from "./merge.ts";
+
+interface RegionFlags extends MergeFlags {
+  images: string;
+  scales: number[];
+  sigma: number;
+  minSize: number;
+  maxSide: number;
+}
+
+const EXAMPLES = `
+Examples:
+  csrm refine regions --images photos --labels masks/pseudo --out masks/regions
+  csrm refine regions --images photos --labels masks/pseudo --out masks/regions --scales 100,300 --rule max_iou_imp2
+  csrm refine crf --images photos --labels masks/regions --out masks/regions-crf      the dense CRF after it
+${FILES}
+Regions are segments of the photograph's colours (Felzenszwalb and Huttenlocher's graph segmentation) at several scales.`;
+
+export function registerRegions(refine: Command): void {
+  const regions = refine
+    .command("regions")
+    .description("Makes label maps follow regions of even colour: a region that a class fills goes to it.")
+    .requiredOption("--images <dir>", "folder of photographs");
+  withMerge(withLabels(regions))
+    .addOption(
+      new Option("--scales <numbers>", "scales of the segmentation; larger ones make larger regions")
+        .default(DEFAULT_REGIONS.scales, DEFAULT_REGIONS.scales.join(","))
+        .argParser(numbersIn({ least: 0, most: 1e9, open: true })),
+    )
+    .option("--sigma <pixels>", "smoothing before", numberIn({ least: 0, most: 20 }), DEFAULT_REGIONS.sigma)
+    .option("--min-size <pixels>", "the smallest region", wholeNumber(1), DEFAULT_REGIONS.min_size)
+    .option(
+      "--max-side <pixels>",
+      "larger photographs are segmented at this size",
+      wholeNumber(2),
+      DEFAULT_REGIONS.max_side,
+    );
+  withFolderOptions(regions)
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: RefineFolderOptions & RegionFlags) => {
+      const { images, scales, sigma, minSize, maxSide } = options;
+      const settings = { scales, sigma, min_size: minSize, max_side: maxSide };
+      const merge = mergeOptions(options);
+      const source = colourRegions(images, settings);
+      await refineAndPrint(options, (folder) => refineByMasks({ ...folder, source, merge }), { ...settings, ...merge });
+    });
+}
