@@ -92,6 +92,13 @@ export function createOptimizer(
   return { optimizer, setFactor };
 }
 
+/** The optimiser of a start classifier, the same for both networks of P-NOC: what is not backbone is new. */
+export function startOptimizer(model: Module, pretrain: Recipe["pretrain"]): ReturnType<typeof createOptimizer> {
+  const { optimizer: name, lr, lr_head_multiplier, momentum, weight_decay } = pretrain;
+  const rates = { lr, lr_scratch: lr * lr_head_multiplier, bias_lr_multiplier: 1 };
+  return createOptimizer(model, { name, ...rates, momentum, nesterov: false, weight_decay }, ["backbone."]);
+}
+
 /** Whether forward passes run in bfloat16: as the recipe says, or where the hardware multiplies it. */
 export function usesBf16(recipe: Recipe): boolean {
   if (recipe.precision !== "auto") return recipe.precision === "bf16";
