@@ -39,6 +39,11 @@ export interface FreezeSettings {
   freeze: "none" | "stem" | "all_but_last";
 }
 
+/** What of a start classifier is frozen: its own settings, where it has any, else the network's. */
+export function startFreeze({ pretrain, model }: Pick<Recipe, "pretrain" | "model">): FreezeSettings {
+  return { batch_norm: pretrain.batch_norm ?? model.batch_norm, freeze: pretrain.freeze ?? model.freeze };
+}
+
 /** Freezes what the settings say and puts the model in its training layout and place. */
 export function prepare(model: Module & { backbone: Backbone }, settings: FreezeSettings, device: string): void {
   freeze(model, {

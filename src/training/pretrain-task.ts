@@ -14,6 +14,7 @@ import type { Recipe } from "./config.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
 import { divergenceRemedy, normalise, startOptimizer, usesBf16 } from "./network.ts";
 import { OrdinaryClassifier } from "./ordinary-classifier.ts";
+import { planStart } from "./plan.ts";
 import { pooledFeatures, trainProbe } from "./probe.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
 import { startStep } from "./start-step.ts";
@@ -53,7 +54,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       shuffle: true,
       onBadImage: "skip",
     });
-    this.steps = pretrain.epochs * Math.max(1, Math.floor(dataset.samples.length / pretrain.batch));
+    this.steps = planStart(recipe, dataset.samples.length).steps;
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = startOptimizer(model, pretrain));
     if (ordinary) {
       this.#ordinary = new OrdinaryClassifier({ model: ordinary, ...startOptimizer(ordinary, pretrain), recipe });

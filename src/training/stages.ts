@@ -14,7 +14,7 @@ import { withoutInit } from "../torch/nn/index.ts";
 import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { type TrainingTask, trainingLoop } from "./loop.ts";
-import { describeModel, loadStart, prepare } from "./network.ts";
+import { describeModel, loadStart, prepare, startFreeze } from "./network.ts";
 import { ordinaryPrior, type Prior } from "./ordinary-prior.ts";
 import { PretrainTask } from "./pretrain-task.ts";
 import { loadStartFile } from "./start-file.ts";
@@ -61,8 +61,7 @@ async function startClassifier(options: StageOptions, prior?: Prior): Promise<St
   const info = describeModel(recipe, "classifier", dataset.classes);
   const model: Classifier = buildModel(info);
   loadStart(model, recipe);
-  const { batch_norm, freeze } = recipe.pretrain;
-  const settings = { batch_norm: batch_norm ?? recipe.model.batch_norm, freeze: freeze ?? recipe.model.freeze };
+  const settings = startFreeze(recipe);
   prepare(model, settings, recipe.device);
   const checkpoints = folder(options);
   const begun = existsSync(checkpoints.last);

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { openTrainingData } from "../../pipeline/prepare.ts";
 import { pretrainOf } from "../../pipeline/run.ts";
 import { duration } from "../../progress.ts";
+import { type DryRunFlags, showDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
 import { print, printJson } from "../output.ts";
 import { type RunOptions, withRun, withRunOptions } from "../run-options.ts";
 
@@ -11,6 +12,7 @@ Examples:
   csrm pretrain toy --out runs/toy
   csrm pretrain my-recipe.yaml --set pretrain.epochs=4 --out runs/mine
   csrm pretrain toy --method puzzle --out runs/puzzle
+  csrm pretrain voc12-rs101 --dry-run                 what it would do, and whether it fits
   csrm pretrain toy --method pnoc --set pretrain.pnoc.oc.weights=runs/toy/pretrain/model.safetensors --out runs/pnoc
 
 cam learns from tags alone. puzzle (Puzzle-CAM) also makes the maps of an image's four quarters agree with those of the whole image.
@@ -24,7 +26,7 @@ interface PretrainCommandOptions extends RunOptions {
 }
 
 export function register(program: Command): void {
-  withRunOptions(
+  const command = withRunOptions(
     program
       .command("pretrain")
       .description("Trains the classifier that CSRM starts from.")
@@ -36,10 +38,14 @@ export function register(program: Command): void {
           "pnoc",
         ]),
       ),
-  )
+  );
+  withDryRun(command)
     .addHelpText("after", EXAMPLES)
-    .action(async (recipe: string, options: PretrainCommandOptions) => {
+    .action(async (recipe: string, options: PretrainCommandOptions & DryRunFlags) => {
       const set = options.method === undefined ? options.set : [...options.set, `pretrain.method=${options.method}`];
+      if (wantsDryRun(options)) {
+        return showDryRun(recipe, { ...options, set }, { training: "start", scored: false });
+      }
       const done = await withRun(recipe, { ...options, set }, async (run, progress) =>
         pretrainOf(run, await openTrainingData(run.recipe, progress), progress),
       );
