@@ -119,18 +119,25 @@ export const pretrain = section("the start: a classifier whose activation maps C
       weights: path()
         .nullable()
         .default(null)
-        .describe("its file, a classifier of the same kind; null: one is trained first, with method cam"),
-      epochs: atLeast(1).nullable().default(null).describe("passes over the list to train it; null: pretrain.epochs"),
+        .describe(
+          "file of the second classifier, as csrm pretrain writes it; null: one is trained first, with method cam",
+        ),
+      epochs: atLeast(1)
+        .nullable()
+        .default(null)
+        .describe("passes over the list to train that one; null: pretrain.epochs"),
     }),
     erasure_weight: ramp(notNegative())
       .default({ from: 0.3, to: 1 })
       .describe("weight of the loss that maps have for leaving parts of a class in sight"),
     ordinary_weight: ramp(notNegative())
       .default({ from: 0, to: 1 })
-      .describe("weight of what it learns itself, from images with a class erased"),
+      .describe("weight of what the second classifier learns, from images with a class erased"),
     threshold: fraction()
       .default(0.2)
-      .describe("what it learns from loses all pixels where the class's map, divided by its maximum, is above this"),
+      .describe(
+        "images that the second classifier learns from lose what in the class's map, divided by its maximum, is above this",
+      ),
   }),
   probe: section("a logistic head on pooled features of the untouched backbone, before anything else", {
     epochs: atLeast(0).default(0).describe("passes over the pooled features; 0: no probe"),
