@@ -3,11 +3,12 @@
  * test/golden/make-starts.py writes out in PyTorch. The erased classes are drawn from a fill, everything is float64.
  */
 import { describe, expect, it } from "vitest";
-import { liveTensors, noGrad, scope, tensor } from "../../src/torch/index.ts";
+import { type DType, liveTensors, noGrad, scope, tensor } from "../../src/torch/index.ts";
 import { recipeSchema } from "../../src/training/config.ts";
 import { prepare, startOptimizer } from "../../src/training/network.ts";
 import { OrdinaryClassifier } from "../../src/training/ordinary-classifier.ts";
 import { startStep } from "../../src/training/start-step.ts";
+import { devices } from "../helpers/devices.ts";
 import { fillModule } from "../helpers/fill.ts";
 import { readGolden, recordDeviation } from "../helpers/golden.ts";
 import { tinyClassifier } from "./tiny-csrm.ts";
@@ -30,18 +31,22 @@ const golden = readGolden<{
   cases: Record<string, { pretrain: Record<string, unknown>; steps: Step[] }>;
 }>("starts");
 
-function network(prefix: string, batch_norm: "train" | "frozen") {
+function network(prefix: string, batch_norm: "train" | "frozen", device = "cpu", dtype: DType = "float64") {
   const model = tinyClassifier(golden.classes);
   fillModule(model, prefix);
-  prepare(model, { batch_norm, freeze: "none" }, "cpu");
-  return model.to({ dtype: "float64" });
+  prepare(model, { batch_norm, freeze: "none" }, device);
+  return model.to({ dtype });
 }
 
-describe.each(Object.entries(golden.cases))("eight steps of %s", (name, { pretrain, steps }) => {
+const cases = devices.flatMap((device) =>
+  Object.entries(golden.cases).map(([name, one]) => ({ device, name, ...one })),
+);
+
+describe.each(cases)("eight steps of $name on $device", ({ device, name, pretrain, steps }) => {
   it("move the networks as the written-out run does", () => {
-    const recipe = recipeSchema.parse({ pretrain });
-    const model = network("", "train");
-    const second = recipe.pretrain.method === "pnoc" ? network("second.", "frozen") : null;
+    const recipe = recipeSchema.parse({ pretrain, device });
+    const model = network("", "train", device);
+    const second = recipe.pretrain.method === "pnoc" ? network("second.", "frozen", device) : null;
     const ordinary = second
       ? new OrdinaryClassifier({
           model: second,
@@ -56,11 +61,11 @@ describe.each(Object.entries(golden.cases))("eight steps of %s", (name, { pretra
     for (const [step, want] of steps.entries()) {
       scope(() => {
         const tags = tensor(tagRows(golden.tag_rows, step, golden.batch));
-        const { images } = pictures(step, golden.batch, golden.size);
+        const images = pictures(step, golden.batch, golden.size).images.to({ device });
         const progress = { step, steps: golden.steps };
-        const chosen = ordinary?.draw(tags);
-        const input = { ...learner, ordinary, images, tags: tags.double(), chosen, recipe, progress, bf16: false };
-        const { losses, total, norm } = startStep(input);
+        const chosen = ordinary?.draw(tags).to({ device });
+        const given = { images, tags: tags.to({ device, dtype: "float64" }), chosen };
+        const { losses, total, norm } = startStep({ ...learner, ordinary, ...given, recipe, progress, bf16: false });
         expect(Object.keys(losses).sort(), `losses of step ${step}`).toEqual(Object.keys(want.losses).sort());
         for (const [key, loss] of Object.entries(losses)) {
           worst.losses = Math.max(worst.losses, Math.abs(loss.item() - want.losses[key]!));
@@ -74,12 +79,36 @@ describe.each(Object.entries(golden.cases))("eight steps of %s", (name, { pretra
       });
       live.push(liveTensors());
     }
-    for (const [what, value] of Object.entries(worst)) recordDeviation(`${what}, ${name}`, value);
+    if (device === "cpu") for (const [what, value] of Object.entries(worst)) recordDeviation(`${what}, ${name}`, value);
     expect(worst.losses).toBeLessThan(1e-9);
     expect(worst.model).toBeLessThan(1e-9);
     expect(worst.ordinary).toBeLessThan(1e-9);
     expect(live.at(-1), "tensors alive").toBe(live[1]);
     for (const each of [model, second, learner.optimizer, ordinary]) each?.dispose();
+  });
+});
+
+describe.each(devices)("a step of P-NOC on %s", (device) => {
+  it("is finite in half precision too, and leaves no tensor behind", () => {
+    const recipe = recipeSchema.parse({ pretrain: { method: "pnoc" }, device });
+    const [model, second] = [network("", "train", device, "float32"), network("second.", "frozen", device, "float32")];
+    const ordinary = new OrdinaryClassifier({ model: second, ...startOptimizer(second, recipe.pretrain), recipe });
+    const learner = { model, ...startOptimizer(model, recipe.pretrain) };
+    for (const step of [0, 1]) {
+      const before = liveTensors();
+      const values = scope(() => {
+        const tags = tensor(tagRows(golden.tag_rows, step, 2));
+        const images = pictures(step, 2, golden.size).images.to({ device, dtype: "float32" });
+        const given = { images, tags: tags.to({ device }), chosen: ordinary.draw(tags).to({ device }) };
+        const progress = { step, steps: 2 };
+        const { losses, total } = startStep({ ...learner, ordinary, ...given, recipe, progress, bf16: true });
+        return [...Object.values(losses), total].map((loss) => loss.item());
+      });
+      expect(values).toHaveLength(6);
+      expect(values.every(Number.isFinite)).toBe(true);
+      if (step > 0) expect(liveTensors()).toBe(before);
+    }
+    for (const each of [model, second, learner.optimizer, ordinary]) each.dispose();
   });
 });
 
