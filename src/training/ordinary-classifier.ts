@@ -8,16 +8,13 @@ import { type Erasure, eraseHard, eraseSoftly, erasureLoss } from "../losses/era
 import { fullPrecision } from "../losses/functional.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { type Tensor, tensor } from "../torch/index.ts";
-import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
 import type { CheckpointContent, SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
+import { descend, type Learner } from "./learner.ts";
 import { rampValue } from "./schedules.ts";
 
-export interface OrdinaryClassifierOptions {
-  /** Prepared for training. */
-  model: Classifier;
-  optimizer: Optimizer;
-  setFactor(factor: number): void;
+/** The network is prepared for training. */
+export interface OrdinaryClassifierOptions extends Learner {
   recipe: Pick<Recipe, "pretrain" | "seed">;
   /** Draws the class to erase; from the recipe's seed where absent. */
   rng?: Rng;
@@ -70,7 +67,7 @@ export class OrdinaryClassifier {
   }
 
   /** The generator's turn: after the soft erasure nothing of the class should be seen. The gradient passes through to the map, and no further. */
-  lookAtErased(erasure: Erasure, { tags, t, forward }: Context): Term {
+  judge(erasure: Erasure, { tags, t, forward }: Context): Term {
     const { pnoc, label_smoothing: smoothing } = this.#options.recipe.pretrain;
     const { model } = this;
     model.eval();
@@ -86,20 +83,18 @@ export class OrdinaryClassifier {
     }
   }
 
-  /** Its own turn: after the hard erasure the class should still be seen. @param context.factor of the learning rates */
-  learn(erasure: Erasure, { tags, t, factor, forward }: Context & { factor: number }): Term & { norm: Tensor | null } {
-    const { optimizer, setFactor, recipe } = this.#options;
-    const { pnoc, label_smoothing: smoothing, clip_norm } = recipe.pretrain;
+  /** Its own turn: after the hard erasure the class should still be seen. @returns with the gradients' norm before clipping */
+  learn(
+    erasure: Erasure,
+    { tags, t, forward, clipNorm, factor }: Context & { clipNorm: number | null; factor: number },
+  ): Term & { norm: Tensor | null } {
+    const { pnoc, label_smoothing: smoothing } = this.#options.recipe.pretrain;
     const images = eraseHard(erasure, pnoc.threshold);
     const { logits } = forward(() => this.model.forward(images, { cam: false }));
     const loss = classificationLoss(fullPrecision(logits), tags, { smoothing });
     const ordinary_weight = rampValue(pnoc.ordinary_weight, t);
     const weighted = loss.mul(ordinary_weight);
-    weighted.backward();
-    const norm = clipGradNorm(this.#learning, clip_norm);
-    setFactor(factor);
-    optimizer.step();
-    optimizer.zeroGrad();
+    const norm = descend(this.#options, weighted, { clipNorm, factor });
     return { loss, weighted, norm, stats: { ordinary_weight } };
   }
 

@@ -2,22 +2,19 @@
  * One step of a start classifier: plain, Puzzle-CAM (Jo and Yu, 2021) or P-NOC (David, Pedrini and Dias, 2024). A function from networks,
  * images and tags to named losses; nothing here knows of files or time.
  */
+import { expected } from "../errors.ts";
 import { classificationLoss } from "../losses/classification.ts";
 import { fullPrecision } from "../losses/functional.ts";
 import { reconstructionLoss } from "../losses/reconstruction.ts";
-import type { Classifier } from "../models/classifier.ts";
 import { cutIntoTiles, joinTiles } from "../models/puzzle.ts";
 import { autocast, type Tensor } from "../torch/index.ts";
-import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
 import type { Recipe } from "./config.ts";
+import { descend, type Learner } from "./learner.ts";
 import type { OrdinaryClassifier } from "./ordinary-classifier.ts";
 import { learningRateFactor, rampValue } from "./schedules.ts";
 
-export interface StartStepInput {
-  /** In training mode; in P-NOC's terms the generator. */
-  model: Classifier;
-  optimizer: Optimizer;
-  setFactor(factor: number): void;
+/** The classifier is in training mode; in P-NOC's terms it is the generator. */
+export interface StartStepInput extends Learner {
   /** P-NOC's other network; none with the other methods. */
   ordinary?: OrdinaryClassifier;
   /** [B, 3, H, W], normalised. */
@@ -42,34 +39,34 @@ export interface StartStepOutput {
   stats: Record<string, Tensor | number>;
 }
 
-/** Losses, backward and update of the classifier, then of P-NOC's ordinary one. */
+/** Losses, backward and update of the classifier, then of P-NOC's ordinary one. @throws CsrmError for P-NOC without that one */
 export function startStep(input: StartStepInput): StartStepOutput {
-  const { model, optimizer, setFactor, ordinary, images, tags, chosen, recipe, progress } = input;
+  const { model, ordinary, images, tags, chosen, recipe, progress } = input;
   const { pretrain, schedule } = recipe;
   const t = progress.step / progress.steps;
+  const factor = learningRateFactor(progress.step, progress.steps, schedule.decay);
+  const update = { clipNorm: pretrain.clip_norm, factor };
   const forward = <T>(body: () => T): T =>
     autocast({ enabled: input.bf16, dtype: "bfloat16", device: recipe.device }, body);
 
   const own = classifierTerms({ model, images, tags, pretrain, t, forward });
-  const erasure = ordinary && own.cam && chosen ? { images, cam: own.cam, chosen } : null;
-  const erased = erasure && ordinary ? ordinary.lookAtErased(erasure, { tags, t, forward }) : null;
-  const loss = erased ? own.total.add(erased.weighted) : own.total;
-  loss.backward();
-  const norms = [clipGradNorm(model.parameters(), pretrain.clip_norm)];
-  const factor = learningRateFactor(progress.step, progress.steps, schedule.decay);
-  setFactor(factor);
-  optimizer.step();
-  optimizer.zeroGrad();
-
-  const stats = { ...own.stats, ...erased?.stats, lr: pretrain.lr * factor };
-  if (!erasure || !ordinary || !erased) return { total: loss, losses: own.losses, norm: norms[0]!, stats };
-  const learned = ordinary.learn(erasure, { tags, t, factor, forward });
-  norms.push(learned.norm);
+  const stats = { ...own.stats, lr: pretrain.lr * factor };
+  if (pretrain.method !== "pnoc") {
+    return { total: own.total, losses: own.losses, norm: descend(input, own.total, update), stats };
+  }
+  if (!ordinary || !chosen || !own.cam) {
+    throw expected("a second classifier and the classes to erase", "a step of P-NOC", undefined);
+  }
+  const erasure = { images, cam: own.cam, chosen };
+  const judged = ordinary.judge(erasure, { tags, t, forward });
+  const generator = own.total.add(judged.weighted);
+  const norm = descend(input, generator, update);
+  const learned = ordinary.learn(erasure, { tags, t, forward, ...update });
   return {
-    total: loss.detach().add(learned.weighted.detach()),
-    losses: { ...own.losses, erasure: erased.loss, ordinary: learned.loss },
-    norm: together(norms),
-    stats: { ...stats, ...learned.stats },
+    total: generator.detach().add(learned.weighted.detach()),
+    losses: { ...own.losses, erasure: judged.loss, ordinary: learned.loss },
+    norm: together([norm, learned.norm]),
+    stats: { ...stats, ...judged.stats, ...learned.stats },
   };
 }
 

@@ -112,6 +112,17 @@ describe.each(devices)("a step of P-NOC on %s", (device) => {
   });
 });
 
+it("a step of P-NOC wants a second classifier", () => {
+  scope(() => {
+    const recipe = recipeSchema.parse({ pretrain: { method: "pnoc" } });
+    const model = network("", "train");
+    const { images } = pictures(0, 2, golden.size);
+    const given = { images, tags: tensor(tagRows(golden.tag_rows, 0, 2), { dtype: "float64" }) };
+    const input = { model, ...startOptimizer(model, recipe.pretrain), ...given, recipe, bf16: false };
+    expect(() => startStep({ ...input, progress: { step: 0, steps: 2 } })).toThrow(/expected a second classifier/);
+  });
+});
+
 describe("the ordinary classifier", () => {
   const recipe = recipeSchema.parse({ pretrain: { method: "pnoc" } });
   const build = (seed = 0) => {
@@ -151,12 +162,15 @@ describe("the ordinary classifier", () => {
       const { cam } = generator.forward(images);
       const chosen = ordinary.draw(tags);
       const forward = <T>(body: () => T) => body();
-      const { weighted } = ordinary.lookAtErased({ images, cam: cam!, chosen }, { tags, t: 0, forward });
+      const { weighted } = ordinary.judge({ images, cam: cam!, chosen }, { tags, t: 0, forward });
       weighted.backward();
       for (const [name, parameter] of ordinary.model.namedParameters()) expect(parameter.grad, name).toBeNull();
       expect(generator.classifier.weight.grad!.abs().sum().item()).toBeGreaterThan(0);
       const before = ordinary.model.classifier.weight.detach().clone();
-      const { norm } = ordinary.learn({ images, cam: cam!, chosen }, { tags, t: 1, factor: 1, forward });
+      const { norm } = ordinary.learn(
+        { images, cam: cam!, chosen },
+        { tags, t: 1, forward, clipNorm: null, factor: 1 },
+      );
       expect(norm!.item()).toBeGreaterThan(0);
       expect(ordinary.model.classifier.weight.sub(before).abs().max().item()).toBeGreaterThan(0);
     });
