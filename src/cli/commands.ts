@@ -16,7 +16,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "pretrain",
-    summary: "train the plain CAM classifier that CSRM starts from",
+    summary: "train the classifier that CSRM starts from: plain, Puzzle-CAM or P-NOC",
     load: () => import("./commands/pretrain.ts"),
   },
   {

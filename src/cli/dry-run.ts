@@ -1,9 +1,10 @@
-/** --dry-run of run and train: shows what a recipe would do, and says by its exit code whether it can. */
+/** --dry-run of run, pretrain and train: shows what a recipe would do, and says by its exit code whether it can. */
 import type { Command } from "commander";
 import { CsrmError, expected, messageOf } from "../errors.ts";
 import { type DryRun, dryRun, gib } from "../pipeline/dry-run.ts";
 import { duration } from "../progress.ts";
 import { dumpRecipe, loadRecipe } from "../training/config.ts";
+import type { Plan } from "../training/plan.ts";
 import { withToyRoot } from "../training/recipe-data.ts";
 import { requireDevice } from "./device.ts";
 import { print, printJson } from "./output.ts";
@@ -30,14 +31,19 @@ export function wantsDryRun({ dryRun, step }: DryRunFlags): boolean {
   throw expected("--dry-run beside --no-step", "the command line", "none");
 }
 
-/** @param scored whether the masks of the scored lists are needed as well */
+export interface DryRunShown {
+  training: "start" | "csrm";
+  /** Whether the masks of the scored lists are needed as well. */
+  scored: boolean;
+}
+
 export async function showDryRun(
   name: string,
   options: Pick<RunOptions, "set" | "json" | "out"> & DryRunFlags,
-  scored: boolean,
+  shown: DryRunShown,
 ): Promise<void> {
   const recipe = withToyRoot(loadRecipe(name, { set: options.set }), options.out ?? "runs");
-  const result = await dryRun(recipe, { step: options.step, scored, problems: deviceProblems(recipe.device) });
+  const result = await dryRun(recipe, { ...shown, step: options.step, problems: deviceProblems(recipe.device) });
   if (options.json) printJson(result);
   else print(asText(result, options.step));
   if (result.problems.length > 0) process.exitCode = 1;
@@ -61,7 +67,7 @@ function asText({ recipe, network, data, plan, memory, step, problems }: DryRun,
     ["network", `${network.backbone}, ${count(network.classes)} classes, ${count(network.parameters)} parameters`],
     ["", `${count(network.trainable)} learn: ${groups.join(", ")}`],
     ["data", data ? `${count(data.images)} images, ${count(data.tagged)} of them with tags` : "not there"],
-    ["steps", plan ? `${count(plan.steps)}, the first ${count(plan.warmup)} of them warm-up` : "depends on the data"],
+    ["steps", plan ? stepsText(plan) : "depends on the data"],
     ["memory", `about ${gib(memory.total)} on ${recipe.device}`],
     ["", parts.map(([part, bytes]) => `${part} ${gib(bytes)}`).join(", ")],
   ];
@@ -73,6 +79,11 @@ function asText({ recipe, network, data, plan, memory, step, problems }: DryRun,
   } else lines.push(["one step", wanted ? "not tried, see below" : "not tried"]);
   lines.push(...problems.map((problem): [string, string] => ["PROBLEM", problem]));
   return `${dumpRecipe(recipe)}\n${lines.map(([label, text]) => `${label.padEnd(10)}${text}`).join("\n")}`;
+}
+
+function stepsText({ steps, warmup }: Plan): string {
+  const all = steps.toLocaleString("en");
+  return warmup > 0 ? `${all}, the first ${warmup.toLocaleString("en")} of them warm-up` : all;
 }
 
 /** "scratchWeights" → "scratch weights" */

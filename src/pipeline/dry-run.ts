@@ -7,16 +7,17 @@ import type { ClassTable } from "../data/types.ts";
 import { CsrmError, messageOf } from "../errors.ts";
 import { readError } from "../files.ts";
 import { readWeightsInfo } from "../models/load-weights.ts";
-import { buildModel, type ModelInfo } from "../models/model-file.ts";
+import type { ModelInfo } from "../models/model-file.ts";
 import { parameterGroups } from "../models/parameter-groups.ts";
 import type { Tensor } from "../torch/index.ts";
 import { manualSeed } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
-import { estimateMemory, type MemoryEstimate } from "../training/memory-estimate.ts";
+import type { MemoryEstimate } from "../training/memory-estimate.ts";
 import { describeModel, loadStart, prepare } from "../training/network.ts";
-import { type Plan, planSteps } from "../training/plan.ts";
-import { type RandomStep, randomStep } from "../training/random-step.ts";
+import type { Plan } from "../training/plan.ts";
+import type { RandomStep } from "../training/random-step.ts";
 import { openRecipeData } from "../training/recipe-data.ts";
+import { dryTrainings } from "./dry-run-training.ts";
 import { checkScoredLists } from "./prepare.ts";
 
 export interface DryRun {
@@ -42,6 +43,8 @@ export interface DryRun {
 }
 
 export interface DryRunOptions {
+  /** Which training is looked at: that of the start classifier or CSRM's. */
+  training: "start" | "csrm";
   /** Whether to make a step on random images. */
   step: boolean;
   /** Also look for the masks of the lists that `run` measures on. */
@@ -68,37 +71,39 @@ export async function dryRun(recipe: Recipe, options: DryRunOptions): Promise<Dr
   }
   manualSeed(recipe.seed);
   const device = blocked ? "cpu" : recipe.device;
-  const info =
-    (await attempt(problems, () => describeModel(recipe, "csrm", classes))) ?? withoutWeights(recipe, classes);
-  const student = buildModel(info as ModelInfo & { kind: "csrm" });
-  await attempt(problems, () => loadStart(student, recipe));
-  prepare(student, recipe.model, device);
+  const training = dryTrainings[options.training];
+  const describe = () => describeModel(recipe, training.kind, classes);
+  const info = (await attempt(problems, describe)) ?? withoutWeights(recipe, classes, training.kind);
+  const { model, memory: estimate, step: makeStep } = training.build(info, recipe);
+  await attempt(problems, () => loadStart(model, recipe));
+  prepare(model, training.freeze(recipe), device);
   try {
-    const memory = estimateMemory(student, recipe);
-    const groups = Object.entries(parameterGroups(student)).map(([name, group]) => [name, sizeOf(group.values())]);
+    const memory = estimate();
+    const groups = Object.entries(parameterGroups(model, training.pretrained)).map(([name, group]) => [
+      name,
+      sizeOf(group.values()),
+    ]);
     const network = {
       backbone: recipe.model.backbone,
       classes: classes.ids.length - 1,
-      parameters: sizeOf(student.parameters()),
-      trainable: sizeOf(student.parameters().filter((each) => each.requiresGrad)),
+      parameters: sizeOf(model.parameters()),
+      trainable: sizeOf(model.parameters().filter((each) => each.requiresGrad)),
       groups: Object.fromEntries(groups) as Record<string, number>,
     };
-    const known = recipe.schedule.steps !== null && recipe.schedule.warmup_steps !== null;
-    const plan = data || known ? planSteps(recipe, data?.tagged ?? 0) : null;
+    const plan = training.plan(recipe, data?.tagged ?? null);
     // Unlike the machine's free memory this knows a container's limit.
     const available = process.availableMemory();
     const fits = device !== "cpu" || memory.total < available;
     if (!fits && !blocked) {
       problems.push(
-        `a step takes about ${gib(memory.total)} of memory, and ${gib(available)} are free; lower batch.labelled, batch.unlabelled or data.size`,
+        `a step takes about ${gib(memory.total)} of memory, and ${gib(available)} are free; lower ${training.sizes}`,
       );
     }
-    const step =
-      options.step && fits && !blocked ? randomStep(student, info as ModelInfo & { kind: "csrm" }, recipe) : null;
+    const step = options.step && fits && !blocked ? makeStep() : null;
     const peak_bytes = device === "cpu" ? process.resourceUsage().maxRSS * 1024 : null;
     return { recipe, network, data, plan, memory, step: step && { ...step, peak_bytes }, problems };
   } finally {
-    student.dispose();
+    model.dispose();
   }
 }
 
@@ -147,8 +152,8 @@ function tableOf({ data: { layout, classes, subset } }: Recipe): ClassTable {
 }
 
 /** The same network where its weights cannot be read. */
-function withoutWeights(recipe: Recipe, classes: ClassTable): ModelInfo {
-  return describeModel({ ...recipe, model: { ...recipe.model, weights: null } }, "csrm", classes);
+function withoutWeights(recipe: Recipe, classes: ClassTable, kind: ModelInfo["kind"]): ModelInfo {
+  return describeModel({ ...recipe, model: { ...recipe.model, weights: null } }, kind, classes);
 }
 
 /** Notes what a piece of work complains of, once; the defects of csrm itself pass. */

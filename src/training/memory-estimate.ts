@@ -1,4 +1,5 @@
 /** About how much memory a training step takes at its peak: what must lie there at once, counted rather than tried. */
+import type { Classifier } from "../models/classifier.ts";
 import type { CSRM } from "../models/csrm.ts";
 import { SplAtConv2d } from "../models/splat.ts";
 import { noGrad, scope, type Tensor, zeros } from "../torch/index.ts";
@@ -8,7 +9,7 @@ import { usesBf16 } from "./network.ts";
 
 /** Bytes. */
 export interface MemoryEstimate {
-  /** Student and teacher. */
+  /** Student and teacher; of a start all that its method has. */
   networks: number;
   gradients: number;
   optimizer: number;
@@ -36,22 +37,58 @@ export function estimateMemory(student: CSRM, recipe: Recipe): MemoryEstimate {
   const images = batch.labelled + batch.unlabelled;
   const pixels = data.size[0] * data.size[1];
   const classes = student.classes + 1;
-  const sizes = student.parameters().map((each) => [each.numel, each.requiresGrad] as const);
-  const all = sizes.reduce((sum, [numel]) => sum + numel, 0);
-  const trainable = sizes.reduce((sum, [numel, learns]) => sum + (learns ? numel : 0), 0);
-  const moments = settings.name === "adamw" ? 2 : settings.momentum > 0 ? 1 : 0;
+  const { all, trainable } = sizesOf(student);
   const parts = {
     networks: 2 * all * FLOAT,
     gradients: trainable * FLOAT,
-    optimizer: moments * trainable * FLOAT,
+    optimizer: moments(settings) * trainable * FLOAT,
     bank: (contrast.bank.background + (classes - 1) * contrast.bank.foreground) * student.headChannels * FLOAT,
     images: images * pixels * 3 * (1 + 2 * FLOAT),
     activations: images * activationBytes(student, recipe),
     losses: lossBytes(student, recipe, classes),
   };
+  return summedUp(parts);
+}
+
+/**
+ * The same for a step of the start classifier: tiles are as large as the image again, and P-NOC has a second network whose maps are kept
+ * too while the gradient passes through it.
+ * @param model prepared for training
+ */
+export function estimateStartMemory(model: Classifier, recipe: Recipe): MemoryEstimate {
+  const { data, pretrain } = recipe;
+  const pixels = data.size[0] * data.size[1];
+  const { all, trainable } = sizesOf(model);
+  const networks = pretrain.method === "pnoc" ? 2 : 1;
+  const looks = { cam: 1, puzzle: 2, pnoc: 3 }[pretrain.method];
+  const settings = { name: pretrain.optimizer, momentum: pretrain.momentum };
+  return summedUp({
+    networks: networks * all * FLOAT,
+    gradients: trainable * FLOAT,
+    optimizer: networks * moments(settings) * trainable * FLOAT,
+    bank: 0,
+    images: pretrain.batch * pixels * 3 * (1 + looks * FLOAT),
+    activations: looks * pretrain.batch * activationBytes(model, recipe),
+    // Of the losses P-NOC's alone are at full resolution: a mask an image and its steps.
+    losses: pretrain.method === "pnoc" ? 4 * pretrain.batch * pixels * FLOAT : 0,
+  });
+}
+
+function summedUp(parts: Omit<MemoryEstimate, "working" | "total">): MemoryEstimate {
   const working = WORKING * (parts.activations + parts.losses);
   const total = Object.values(parts).reduce((sum, bytes) => sum + bytes, working);
   return { ...parts, working, total };
+}
+
+function sizesOf(model: Module): { all: number; trainable: number } {
+  const sum = (tensors: Tensor[]) => tensors.reduce((total, { numel }) => total + numel, 0);
+  const all = model.parameters();
+  return { all: sum(all), trainable: sum(all.filter((each) => each.requiresGrad)) };
+}
+
+/** Values that the optimiser keeps for each that learns. */
+function moments({ name, momentum }: Pick<Recipe["optimizer"], "name" | "momentum">): number {
+  return name === "adamw" ? 2 : momentum > 0 ? 1 : 0;
 }
 
 /** Every loss at full resolution keeps one map of log-probabilities; one more is there while it is made. */
@@ -70,7 +107,7 @@ function lossBytes(student: CSRM, recipe: Recipe, classes: number): number {
 }
 
 /** Bytes that one image's maps take: outputs of convolutions, pools and normalisations that are no part of a convolution. */
-function activationBytes(student: CSRM, recipe: Recipe): number {
+function activationBytes(model: Classifier, recipe: Recipe): number {
   const [height, width] = recipe.data.size;
   const probe = [Math.min(PROBE, height), Math.min(PROBE, width)] as const;
   const half = usesBf16(recipe);
@@ -79,7 +116,7 @@ function activationBytes(student: CSRM, recipe: Recipe): number {
   const count = (per: number) => (output: Tensor) => {
     bytes += output.numel * per;
   };
-  const undo = [...student.namedModules().values()].flatMap((module) => {
+  const undo = [...model.namedModules().values()].flatMap((module) => {
     if (module instanceof Conv2d) return [watch(module, "convolve", count(float))];
     // Under autocast a group normalisation keeps its input in float32 beside the output.
     if (module instanceof GroupNorm) return [watch(module, "forward", count(half ? float + FLOAT : FLOAT))];
@@ -89,8 +126,8 @@ function activationBytes(student: CSRM, recipe: Recipe): number {
     return [];
   });
   try {
-    const device = student.parameters()[0]!.device;
-    noGrad(() => scope(() => void student.forward(zeros([1, 3, ...probe], { device }))));
+    const device = model.parameters()[0]!.device;
+    noGrad(() => scope(() => void model.forward(zeros([1, 3, ...probe], { device }))));
   } finally {
     for (const each of undo) each();
   }

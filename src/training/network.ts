@@ -39,6 +39,11 @@ export interface FreezeSettings {
   freeze: "none" | "stem" | "all_but_last";
 }
 
+/** What of a start classifier is frozen: its own settings, where it has any, else the network's. */
+export function startFreeze({ pretrain, model }: Pick<Recipe, "pretrain" | "model">): FreezeSettings {
+  return { batch_norm: pretrain.batch_norm ?? model.batch_norm, freeze: pretrain.freeze ?? model.freeze };
+}
+
 /** Freezes what the settings say and puts the model in its training layout and place. */
 export function prepare(model: Module & { backbone: Backbone }, settings: FreezeSettings, device: string): void {
   freeze(model, {
@@ -90,6 +95,13 @@ export function createOptimizer(
       group.lr = base[i]! * factor;
     });
   return { optimizer, setFactor };
+}
+
+/** The optimiser of a start classifier, the same for both networks of P-NOC: what is not backbone is new. */
+export function startOptimizer(model: Module, pretrain: Recipe["pretrain"]): ReturnType<typeof createOptimizer> {
+  const { optimizer: name, lr, lr_head_multiplier, momentum, weight_decay } = pretrain;
+  const rates = { lr, lr_scratch: lr * lr_head_multiplier, bias_lr_multiplier: 1 };
+  return createOptimizer(model, { name, ...rates, momentum, nesterov: false, weight_decay }, ["backbone."]);
 }
 
 /** Whether forward passes run in bfloat16: as the recipe says, or where the hardware multiplies it. */

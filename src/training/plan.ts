@@ -15,3 +15,9 @@ export function planSteps({ batch, schedule }: Pick<Recipe, "batch" | "schedule"
   const steps = schedule.steps ?? schedule.epochs * perEpoch;
   return { steps, warmup: Math.min(schedule.warmup_steps ?? perEpoch, steps), perEpoch };
 }
+
+/** The same for the start classifier. @param tagged images with tags in the training list */
+export function planStart({ pretrain }: Pick<Recipe, "pretrain">, tagged: number): Plan {
+  const perEpoch = Math.max(1, Math.floor(tagged / pretrain.batch));
+  return { steps: pretrain.epochs * perEpoch, warmup: 0, perEpoch };
+}

@@ -1,28 +1,31 @@
-/** The start: a plain CAM classifier trained on tags alone, whose activation maps CSRM begins with. */
+/** The start: a classifier trained on tags alone, whose activation maps CSRM begins with. */
 import { labelledOnly } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import type { Batch, Dataset } from "../data/types.ts";
 import { safePoint } from "../interrupt.ts";
-import { classificationLoss } from "../losses/classification.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
 import { autocast, cat, keep, scope, type Tensor } from "../torch/index.ts";
-import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
+import type { Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
+import { divergenceRemedy, normalise, startOptimizer, usesBf16 } from "./network.ts";
+import { OrdinaryClassifier } from "./ordinary-classifier.ts";
+import { planStart } from "./plan.ts";
 import { pooledFeatures, trainProbe } from "./probe.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
-import { learningRateFactor } from "./schedules.ts";
+import { startStep } from "./start-step.ts";
 
 export interface PretrainOptions {
   model: Classifier;
   info: ModelInfo;
   dataset: Dataset;
   recipe: Recipe;
+  /** P-NOC's other network, prepared for training; null with the other methods. */
+  ordinary?: Classifier | null;
 }
 
 export class PretrainTask implements TrainingTask<Batch> {
@@ -32,10 +35,11 @@ export class PretrainTask implements TrainingTask<Batch> {
   readonly #tensors: (batches: readonly Batch[]) => BatchTensors;
   readonly #optimizer: Optimizer;
   readonly #setFactor: (factor: number) => void;
+  readonly #ordinary: OrdinaryClassifier | undefined;
 
   /** @param options.model prepared for training (frozen parts frozen, on its device) */
   constructor(options: PretrainOptions) {
-    const { model, recipe } = options;
+    const { model, recipe, ordinary } = options;
     const { pretrain } = recipe;
     // Images without tags teach a classifier nothing.
     const dataset = labelledOnly(options.dataset);
@@ -50,11 +54,11 @@ export class PretrainTask implements TrainingTask<Batch> {
       shuffle: true,
       onBadImage: "skip",
     });
-    this.steps = pretrain.epochs * Math.max(1, Math.floor(dataset.samples.length / pretrain.batch));
-    const rates = { lr: pretrain.lr, lr_scratch: pretrain.lr * pretrain.lr_head_multiplier, bias_lr_multiplier: 1 };
-    const { momentum, weight_decay } = pretrain;
-    const settings = { name: pretrain.optimizer, ...rates, momentum, nesterov: false, weight_decay };
-    ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(model, settings, ["backbone."]));
+    this.steps = planStart(recipe, dataset.samples.length).steps;
+    ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = startOptimizer(model, pretrain));
+    if (ordinary) {
+      this.#ordinary = new OrdinaryClassifier({ model: ordinary, ...startOptimizer(ordinary, pretrain), recipe });
+    }
   }
 
   get remedy(): string {
@@ -116,19 +120,20 @@ export class PretrainTask implements TrainingTask<Batch> {
 
   step(batch: Batch, step: number): StepReport {
     const { model, info, recipe } = this.#options;
-    const { device, pretrain } = recipe;
+    const { device } = recipe;
     const { pixels, tags } = this.#tensors([batch]);
-    const images = normalise(pixels.to({ device }), info);
-    const { logits } = this.#forward(() => model.forward(images, { cam: false }));
-    const smoothing = pretrain.label_smoothing;
-    const total = classificationLoss(logits.float(), tags.to({ device }), { smoothing });
-    total.backward();
-    const norm = clipGradNorm(model.parameters(), pretrain.clip_norm);
-    const factor = learningRateFactor(step, this.steps, recipe.schedule.decay);
-    this.#setFactor(factor);
-    this.#optimizer.step();
-    this.#optimizer.zeroGrad();
-    return { total, losses: { classification: total }, norm, stats: { lr: pretrain.lr * factor } };
+    return startStep({
+      model,
+      optimizer: this.#optimizer,
+      setFactor: this.#setFactor,
+      ordinary: this.#ordinary,
+      images: normalise(pixels.to({ device }), info),
+      tags: tags.to({ device }),
+      chosen: this.#ordinary?.draw(tags).to({ device }),
+      recipe,
+      progress: { step, steps: this.steps },
+      bf16: usesBf16(recipe),
+    });
   }
 
   #forward<T>(body: () => T): T {
@@ -139,22 +144,26 @@ export class PretrainTask implements TrainingTask<Batch> {
   save(): CheckpointContent {
     const { model, recipe } = this.#options;
     const random = randomState(recipe.device);
+    const ordinary = this.#ordinary?.save();
     return {
-      tensors: { model: model.stateDict(), optimizer: this.#optimizer.stateDict(), random },
-      state: { classes: this.#options.info.classes, loader: this.#loader.state() },
+      tensors: { model: model.stateDict(), optimizer: this.#optimizer.stateDict(), random, ...ordinary?.tensors },
+      state: { classes: this.#options.info.classes, loader: this.#loader.state(), ...ordinary?.state },
     };
   }
 
-  restore({ tensors, state }: SavedCheckpoint): void {
+  restore(saved: SavedCheckpoint): void {
+    const { tensors, state } = saved;
     assertSameClasses(state.classes, this.#options.info.classes);
     this.#options.model.loadStateDict(tensors.model ?? new Map());
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
+    this.#ordinary?.restore(saved);
     restoreRandomState(tensors.random ?? new Map());
   }
 
   async close(): Promise<void> {
     await this.#loader.close();
     this.#optimizer.dispose();
+    this.#ordinary?.dispose();
   }
 }

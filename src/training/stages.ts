@@ -6,16 +6,7 @@ import { CsrmError, expected } from "../errors.ts";
 import type { MetricsWriter } from "../metrics-writer.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { CSRM } from "../models/csrm.ts";
-import { loadStartClassifier } from "../models/load-weights.ts";
-import {
-  assertCompatible,
-  buildModel,
-  type ModelInfo,
-  modelInfo,
-  modelInfoIfAny,
-  modelMetadata,
-  saveModel,
-} from "../models/model-file.ts";
+import { buildModel, type ModelInfo, modelInfo, modelMetadata, saveModel } from "../models/model-file.ts";
 import type { Progress, Task } from "../progress.ts";
 import type { Stage } from "../run-stage.ts";
 import { liveTensors, manualSeed, saveTensors, scope, setThreads } from "../torch/index.ts";
@@ -23,12 +14,16 @@ import { withoutInit } from "../torch/nn/index.ts";
 import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { type TrainingTask, trainingLoop } from "./loop.ts";
-import { describeModel, loadStart, prepare } from "./network.ts";
+import { describeModel, loadStart, prepare, startFreeze } from "./network.ts";
+import { ordinaryPrior, type Prior } from "./ordinary-prior.ts";
 import { PretrainTask } from "./pretrain-task.ts";
+import { loadStartFile } from "./start-file.ts";
 import { TrainTask } from "./train-task.ts";
 
 export interface StageOptions {
   stage: Stage;
+  /** What the progress bar calls it; the stage's name where absent. */
+  label?: string;
   recipe: Recipe;
   dataset: Dataset;
   progress: Progress;
@@ -48,23 +43,39 @@ export interface StageResult {
   model: string;
 }
 
-/** Trains the plain CAM classifier; RUN/pretrain/model.safetensors. */
+/** Trains the start classifier, by the recipe's method; RUN/pretrain/model.safetensors. */
 export async function pretrainStage(options: StageOptions): Promise<StageResult> {
+  assertTagged(options.dataset);
+  if (options.recipe.pretrain.method !== "pnoc") return startClassifier(options);
+  const begun = existsSync(folder(options).last);
+  const prior = await ordinaryPrior({ ...options, begun }, startClassifier);
+  if (prior.unfinished) return prior.unfinished;
+  const result = await startClassifier(options, prior);
+  return { ...result, seconds: result.seconds + prior.seconds };
+}
+
+/** @param prior what P-NOC's second classifier begins with; the other methods have none */
+async function startClassifier(options: StageOptions, prior?: Prior): Promise<StageResult> {
   const { recipe, dataset, progress } = options;
-  assertTagged(dataset);
   begin(recipe);
   const info = describeModel(recipe, "classifier", dataset.classes);
   const model: Classifier = buildModel(info);
   loadStart(model, recipe);
-  const { batch_norm, freeze } = recipe.pretrain;
-  const settings = { batch_norm: batch_norm ?? recipe.model.batch_norm, freeze: freeze ?? recipe.model.freeze };
+  const settings = startFreeze(recipe);
   prepare(model, settings, recipe.device);
-  const task = new PretrainTask({ model, info, dataset, recipe });
   const checkpoints = folder(options);
-  if (!existsSync(checkpoints.last)) await task.probe(progress);
+  const begun = existsSync(checkpoints.last);
+  const ordinary = prior ? withoutInit(() => buildModel(info)) : null;
+  // Once there is a checkpoint, that has the second classifier's weights as well.
+  if (prior && ordinary && !begun) loadStartFile(ordinary, { file: prior.model, info, progress });
+  // The second classifier keeps the statistics that it has of whole images.
+  if (ordinary) prepare(ordinary, { ...settings, batch_norm: "frozen" }, recipe.device);
+  const task = new PretrainTask({ model, info, dataset, recipe, ordinary });
+  if (!begun) await task.probe(progress);
   const result = await run(task, options, checkpoints);
   if (result.finished) saveModel(result.model, model, info);
   model.dispose();
+  ordinary?.dispose();
   return result;
 }
 
@@ -74,12 +85,8 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   assertTagged(dataset);
   begin(recipe);
   const info = describeModel(recipe, "csrm", dataset.classes) as ModelInfo & { kind: "csrm" };
-  const given = modelInfoIfAny(start);
-  if (given && given.kind !== "classifier") throw expected("a start classifier", start, `a ${given.kind} network`);
-  if (given) assertCompatible(given, info, start);
-  else progress.note(untold(start, info));
   const student: CSRM = buildModel(info);
-  loadStartClassifier(student, start);
+  loadStartFile(student, { file: start, info, progress });
   prepare(student, recipe.model, recipe.device);
   const teacher = withoutInit(() => buildModel(info));
   // Its second look is in training mode for the dropout's sake; statistics of its own would undo the average of the student's.
@@ -116,14 +123,6 @@ export function trainedModel(stage: Stage, checkpoint: string): string {
     saveTensors(file, tensors.teacher ?? new Map(), modelMetadata(info));
   });
   return file;
-}
-
-/** What nobody can check of a start classifier that another program wrote: said aloud, since a wrong order of classes ruins a training. */
-function untold(start: string, { classes, mean, std }: ModelInfo): string {
-  return (
-    `${start} does not say what its classes are or how its images were normalised; taken for granted: ` +
-    `${classes.names.slice(1).join(", ")} in this order, mean ${mean.join(", ")}, std ${std.join(", ")}`
-  );
 }
 
 /** A checkpoint to predict with must still be there when training is over: better to say so before. */
@@ -164,7 +163,7 @@ async function run<B>(
     stop,
     onStart(done) {
       metrics = stage.metrics(done);
-      bar = progress.task({ label: stage.name, total: task.steps, initial: done, unit: "steps" });
+      bar = progress.task({ label: options.label ?? stage.name, total: task.steps, initial: done, unit: "steps" });
     },
     onRecord(record) {
       total = record.total;

@@ -109,6 +109,37 @@ describe("a dry run", () => {
     expect(await total("model.freeze=all_but_last")).toBeLessThan(plain);
   });
 
+  it.each([
+    ["cam", ["classification"]],
+    ["puzzle", ["classification", "tiles", "reconstruction"]],
+    ["pnoc", ["classification", "tiles", "reconstruction", "erasure", "ordinary"]],
+  ])("of a start by %s makes a step with its losses", async (method, losses) => {
+    const alive = liveTensors();
+    const small = ["--set", "data.size=[32, 32]", "--set", "threads=1"];
+    const { code, result } = await dry("pretrain", "toy-tiny", "--method", method, ...small);
+    expect(liveTensors()).toBe(alive);
+    expect({ code, problems: result.problems }).toEqual({ code: 0, problems: [] });
+    expect(Object.keys(result.step!.losses)).toEqual(losses);
+    expect(Number.isFinite(result.step!.total)).toBe(true);
+    expect(result.plan).toEqual({ steps: 3, warmup: 0, perEpoch: 3 });
+    expect(result.network.groups.scratchWeights).toBe(7 * 512);
+  });
+
+  it("estimates more memory for methods with more looks and networks, and knows what a start does not freeze", async () => {
+    const memory = async (...args: string[]) => (await dry("pretrain", "toy-tiny", "--no-step", ...args)).result.memory;
+    const cam = await memory("--method", "cam");
+    const puzzle = await memory("--method", "puzzle");
+    const pnoc = await memory("--method", "pnoc");
+    expect(puzzle.activations).toBe(2 * cam.activations);
+    expect(pnoc.networks).toBe(2 * cam.networks);
+    expect(pnoc.total).toBeGreaterThan(puzzle.total);
+    expect((await memory("--set", "pretrain.freeze=all_but_last")).gradients).toBeLessThan(cam.gradients);
+    const huge = ["pretrain.batch=100000", "data.size=[4096,4096]"].flatMap((each) => ["--set", each]);
+    const { code, result } = await dry("pretrain", "toy-tiny", ...huge);
+    expect([code, result.step]).toEqual([1, null]);
+    expect(result.problems.join()).toMatch(/a step takes about .*lower pretrain\.batch or data\.size/);
+  });
+
   it("refuses --no-step alone", async () => {
     const { code, stderr } = await csrm("train", "toy-tiny", "--no-step");
     expect(code).not.toBe(0);

@@ -486,10 +486,10 @@ def run(recipe):
     return steps
 
 
-out = {"torch": torch.__version__, "steps": STEPS, "warmup": WARMUP, "labelled": LABELLED, "size": SIZE, "classes": CLASSES, "head_channels": HEAD, "tag_rows": TAGS, "cases": {}}
-for name, changes in CASES.items():
-
-    recipe = merged(DEFAULTS, COMMON, changes)
-    print(name)
-    out["cases"][name] = {"recipe": recipe, "steps": run(recipe)}
-pathlib.Path(__file__).with_name("training.json").write_text(json.dumps(out, separators=(",", ":")) + "\n")
+if __name__ == "__main__":
+    out = {"torch": torch.__version__, "steps": STEPS, "warmup": WARMUP, "labelled": LABELLED, "size": SIZE, "classes": CLASSES, "head_channels": HEAD, "tag_rows": TAGS, "cases": {}}
+    for name, changes in CASES.items():
+        recipe = merged(DEFAULTS, COMMON, changes)
+        print(name)
+        out["cases"][name] = {"recipe": recipe, "steps": run(recipe)}
+    pathlib.Path(__file__).with_name("training.json").write_text(json.dumps(out, separators=(",", ":")) + "\n")

@@ -1,5 +1,6 @@
-/** The real CSRM network on a backbone of five convolutions, for tests that run many whole steps. */
+/** The real CSRM network, and the start classifier, on a backbone of five convolutions, for tests that run many whole steps. */
 import { Backbone } from "../../src/models/backbone.ts";
+import { Classifier } from "../../src/models/classifier.ts";
 import { CSRM } from "../../src/models/csrm.ts";
 import { F, scope, type Tensor } from "../../src/torch/index.ts";
 import { BatchNorm2d, Conv2d, convNorm, type Layer, ReLU, Sequential, withoutInit } from "../../src/torch/nn/index.ts";
@@ -43,4 +44,8 @@ class TinyBackbone extends Backbone {
 
 export function tinyCsrm(classes: number, headChannels: number): CSRM {
   return withoutInit(() => new CSRM({ backbone: new TinyBackbone(), classes, headChannels }));
+}
+
+export function tinyClassifier(classes: number): Classifier {
+  return withoutInit(() => new Classifier({ backbone: new TinyBackbone(), classes }));
 }

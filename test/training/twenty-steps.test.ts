@@ -3,7 +3,6 @@
  * test/golden/make-training.py writes out in PyTorch and NumPy. All draws are given, everything is float64.
  */
 import { describe, expect, it, vi } from "vitest";
-import { Rng } from "../../src/data/rng.ts";
 import { MemoryBank } from "../../src/losses/memory-bank.ts";
 import { fromTypedArray, liveTensors, manualSeed, noGrad, scope, type Tensor, tensor } from "../../src/torch/index.ts";
 import { recipeSchema } from "../../src/training/config.ts";
@@ -13,9 +12,7 @@ import { updateNetworks } from "../../src/training/update.ts";
 import { fillArray, fillModule } from "../helpers/fill.ts";
 import { readGolden, recordDeviation } from "../helpers/golden.ts";
 import { tinyCsrm } from "./tiny-csrm.ts";
-
-/** Norm, then values at evenly spread places. */
-type Samples = Record<string, number[]>;
+import { difference, GivenDraws, pictures, type Samples, tagRows } from "./written-out.ts";
 
 interface Step {
   losses: Record<string, number>;
@@ -61,62 +58,11 @@ vi.mock("../../src/torch/nn/dropout.ts", async () => {
   };
 });
 
-/** Draws that are read from a fill. */
-class GivenDraws extends Rng {
-  readonly #values = uniform("mixing", 10_000);
-  #at = 0;
-
-  override next(): number {
-    return this.#values[this.#at++]!;
-  }
-
-  override int(n: number): number {
-    return Math.floor(this.next() * n);
-  }
-}
-
-/** The fill in full precision: 32 bits do not fit a float32. */
-function uniform(name: string, count: number): number[] {
-  const high = fillArray(name, count);
-  const rest = fillArray(name, count, 2 ** 24).map((each, i) => each - high[i]! * 2 ** 24);
-  return Array.from(high, (each, i) => each + rest[i]! / 2 ** 24);
-}
-
-/** The same integer arithmetic as in the script. */
 function data(step: number, batch: number) {
   const { size, tag_rows, classes } = golden;
-  const bytes = new Uint8Array(batch * size * size * 3);
-  let at = 0;
-  for (let b = 0; b < batch; b++) {
-    const n = step * batch + b;
-    for (let y = 0; y < size; y++) {
-      for (let x = 0; x < size; x++) {
-        const block = Math.floor((x + 5 * n) / 16) * 5 + Math.floor((y + 3 * n) / 16) * 3 + n * 7;
-        for (let c = 0; c < 3; c++) bytes[at++] = (block * 37 + c * 50 + ((x * y + 3 * x) % 23)) % 256;
-      }
-    }
-  }
-  const pixels = fromTypedArray(bytes, [batch, size, size, 3]);
-  const images = pixels.to("float64").div(255).sub(0.5).permute([0, 3, 1, 2]).mul(4);
-  const rows = Array.from({ length: batch }, (_, i) => tag_rows[(step + 2 * i) % tag_rows.length]!);
+  const rows = tagRows(tag_rows, step, batch);
   if (step % 5 === 3) rows[batch - 1] = new Array<number>(classes).fill(-1);
-  return { pixels, images, tags: tensor(rows) };
-}
-
-/** Largest difference, relative to the largest value where that is above 1. */
-function difference(found: Map<string, Tensor>, wanted: Samples): number {
-  let worst = 0;
-  for (const [name, [norm, ...values]] of Object.entries(wanted)) {
-    const flat = found.get(name)!.detach().to("float64").contiguous().toTypedArray() as Float64Array;
-    const own = Math.hypot(...flat);
-    const places = [
-      ...new Set(values.map((_, i) => Math.round((i * (flat.length - 1)) / Math.max(values.length - 1, 1)))),
-    ];
-    expect(places, name).toHaveLength(values.length);
-    const differences = places.map((place, i) => Math.abs(flat[place]! - values[i]!));
-    worst = Math.max(worst, Math.abs(own - norm!) / Math.max(norm!, 1), ...differences);
-  }
-  return worst;
+  return { ...pictures(step, batch, size), tags: tensor(rows) };
 }
 
 describe.each(Object.entries(golden.cases))(
@@ -142,7 +88,7 @@ describe.each(Object.entries(golden.cases))(
         background,
         dtype: "float64",
       });
-      const rng = new GivenDraws();
+      const rng = new GivenDraws("mixing");
       dropouts.calls = 0;
       const worst = { losses: 0, student: 0, teacher: 0 };
       const live: number[] = [];

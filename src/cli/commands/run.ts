@@ -62,7 +62,7 @@ export function register(program: Command): void {
         );
       }
       const set = [...ownData(options), ...options.set];
-      if (wantsDryRun(options)) return showDryRun(recipe, { ...options, set }, true);
+      if (wantsDryRun(options)) return showDryRun(recipe, { ...options, set }, { training: "csrm", scored: true });
       const { summary, report, out } = await withRun(recipe, { ...options, set }, async (run, progress) => ({
         summary: await runPipeline(run, progress, { start: options.start }),
         report: run.reportFile,

@@ -29,7 +29,7 @@ export function register(program: Command): void {
   withDryRun(command)
     .addHelpText("after", EXAMPLES)
     .action(async (recipe: string, options: RunOptions & DryRunFlags & { start?: string }) => {
-      if (wantsDryRun(options)) return showDryRun(recipe, options, false);
+      if (wantsDryRun(options)) return showDryRun(recipe, options, { training: "csrm", scored: false });
       const done = await withRun(recipe, options, async (run, progress) => {
         const dataset = await openTrainingData(run.recipe, progress);
         const start = options.start ?? path.join(run.path, "pretrain", "model.safetensors");

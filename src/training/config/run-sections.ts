@@ -11,6 +11,7 @@ import {
   pathOr,
   perChannel,
   positive,
+  ramp,
   section,
   sizeInPixels,
 } from "./keys.ts";
@@ -100,7 +101,44 @@ export const model = section("the network", {
   freeze: freeze().default("stem").describe("backbone stages that do not learn: none, the stem, or all but the last"),
 });
 
-export const pretrain = section("the start: a plain CAM classifier", {
+export const pretrain = section("the start: a classifier whose activation maps CSRM begins with", {
+  method: z
+    .enum(["cam", "puzzle", "pnoc"])
+    .default("cam")
+    .describe(
+      "what it learns by: its tags alone (cam), also agreement with maps of the image's tiles (puzzle: Puzzle-CAM), and then also a " +
+        "second classifier from which its maps hide things (pnoc: P-NOC)",
+    ),
+  puzzle: section("the tiles of puzzle and pnoc", {
+    tiles: atLeast(2).default(2).describe("tiles along each side of an image"),
+    weight: notNegative().default(4).describe("weight of the reconstruction loss once it has risen"),
+    ramp: fraction().default(0.5).describe("part of the training in which that weight rises from 0"),
+  }),
+  pnoc: section("the second classifier of pnoc, which has seen whole images before", {
+    oc: section("where it comes from", {
+      weights: path()
+        .nullable()
+        .default(null)
+        .describe(
+          "file of the second classifier, as csrm pretrain writes it; null: one is trained first, with method cam",
+        ),
+      epochs: atLeast(1)
+        .nullable()
+        .default(null)
+        .describe("passes over the list to train that one; null: pretrain.epochs"),
+    }),
+    erasure_weight: ramp(notNegative())
+      .default({ from: 0.3, to: 1 })
+      .describe("weight of the loss that maps have for leaving parts of a class in sight"),
+    ordinary_weight: ramp(notNegative())
+      .default({ from: 0, to: 1 })
+      .describe("weight of what the second classifier learns, from images with a class erased"),
+    threshold: fraction()
+      .default(0.2)
+      .describe(
+        "images that the second classifier learns from lose what in the class's map, divided by its maximum, is above this",
+      ),
+  }),
   probe: section("a logistic head on pooled features of the untouched backbone, before anything else", {
     epochs: atLeast(0).default(0).describe("passes over the pooled features; 0: no probe"),
     lr: positive().default(0.01).describe("learning rate of the probe"),

@@ -79,6 +79,17 @@ export const recipeSchema = z
     path: ["predict", "checkpoint"],
     message:
       "expected last or step-N for predict.checkpoint, since data.lists.score names no list whose masks could choose",
+  })
+  .superRefine(({ data, model, pretrain }, context) => {
+    const multiple = pretrain.puzzle.tiles * model.output_stride;
+    if (pretrain.method === "cam" || data.size.every((side) => side % multiple === 0)) return;
+    context.addIssue({
+      code: "custom",
+      path: ["data", "size"],
+      message:
+        `expected multiples of ${multiple} (pretrain.puzzle.tiles × model.output_stride) for data.size, got ${data.size.join(" × ")}: ` +
+        `with pretrain.method ${pretrain.method} the maps of tiles and of the whole image must lie on each other`,
+    });
   });
 
 /** A recipe with every value filled in; keys as in the YAML files. */

@@ -35,6 +35,21 @@ describe("the published recipes", () => {
     expect(diffRecipes(method(recipeSchema.parse({})), method(load(name)))).toEqual([]);
   });
 
+  it.each(published)("%s starts from what the paper's runs started from, with its authors' settings", (name) => {
+    const { pretrain, data, model } = load(name);
+    const common = { epochs: 15, batch: 32, momentum: 0, weight_decay: 1e-4, batch_norm: "train", freeze: "none" };
+    const voc = { method: "puzzle", lr: 0.1, label_smoothing: 0, puzzle: { tiles: 2, weight: 4, ramp: 0.5 } };
+    const coco = {
+      method: "pnoc",
+      lr: 0.05,
+      label_smoothing: 0.1,
+      puzzle: voc.puzzle,
+      pnoc: { erasure_weight: { from: 0.3, to: 1 }, ordinary_weight: { from: 0, to: 1 }, threshold: 0.2 },
+    };
+    expect(pretrain).toMatchObject({ ...common, ...(name.startsWith("voc12") ? voc : coco) });
+    expect(data.size.map((side) => side % (2 * model.output_stride))).toEqual([0, 0]);
+  });
+
   it("have the paper's sizes and rates", () => {
     const voc = load("voc12-rs101");
     const coco = load("coco14-rs101");
