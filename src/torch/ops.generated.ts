@@ -17,6 +17,7 @@ export interface OperatorTable {
   "aten::_to_copy": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, non_blocking?: boolean, memory_format?: MemoryFormat | null) => Tensor;
   "aten::_unique2": (self: Tensor, sorted?: boolean, return_inverse?: boolean, return_counts?: boolean) => [Tensor, Tensor, Tensor];
   "aten::_upsample_bicubic2d_aa": (self: Tensor, output_size: number | readonly number[], align_corners: boolean, scales_h?: number | null, scales_w?: number | null) => Tensor;
+  "aten::_upsample_bilinear2d_aa": (self: Tensor, output_size: number | readonly number[], align_corners: boolean, scales_h?: number | null, scales_w?: number | null) => Tensor;
   "aten::abs": (self: Tensor) => Tensor;
   "aten::adaptive_avg_pool2d": (self: Tensor, output_size: number | readonly number[]) => Tensor;
   "aten::add.Scalar": (self: Tensor, other: number | boolean, alpha?: number | boolean) => Tensor;

@@ -6,9 +6,6 @@ import { type ImageEncoder, VitEncoder } from "./image-encoder.ts";
 import { type Decoded, MaskDecoder } from "./mask-decoder.ts";
 import { PromptEncoder, type Prompts } from "./prompt-encoder.ts";
 
-/** Of RGB in 0…255; ImageNet's. */
-export const samPixels = { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] } as const;
-
 /** An image as the decoder needs it. */
 export interface Embedded {
   /** [1, C, h, w] */

@@ -65,14 +65,11 @@ describe("loading weights of Segment Anything", () => {
   });
 
   it("tells the published sizes by their shapes", () => {
-    const shapes = (dim: number, depth: number) =>
-      new Map<string, { shape: number[] }>([
-        ["image_encoder.pos_embed", { shape: [1, 64, 64, dim] }],
-        ...Array.from(
-          { length: depth },
-          (_, i) => [`image_encoder.blocks.${i}.norm1.weight`, { shape: [dim] }] as const,
-        ),
-      ]);
+    const shapes = (dim: number, depth: number) => {
+      const found = new Map<string, { shape: number[] }>([["image_encoder.pos_embed", { shape: [1, 64, 64, dim] }]]);
+      for (let i = 0; i < depth; i++) found.set(`image_encoder.blocks.${i}.norm1.weight`, { shape: [dim] });
+      return found;
+    };
     expect(samVariantOf(shapes(1024, 24))).toBe("sam_vit_l");
     expect(samVariantOf(shapes(1280, 32))).toBe("sam_vit_h");
     expect(samVariantOf(shapes(1280, 24))).toBeUndefined();
