@@ -4,6 +4,7 @@
  */
 import { empty, fromTypedArray, noGrad, op, scope, type Tensor, zeros } from "../../torch/index.ts";
 import { Linear, Module, parameter } from "../../torch/nn/index.ts";
+import { type Cut, cutHeads, filledUp, joinHeads } from "./windows.ts";
 
 /** Scores that are worked on at once; more would go to memory and back between the steps. */
 const BLOCK = 2 ** 20;
@@ -40,51 +41,17 @@ export class RelativeAttention extends Module {
   forward(x: Tensor): Tensor {
     return noGrad(() =>
       scope(() => {
+        const { heads, side, windowed } = this;
         const [, height, width] = x.shape as [number, number, number, number];
-        const { tensor, rows, columns } = this.cut(this.qkv.forward(x));
-        const [q, k, v] = [0, 1, 2].map((i) => tensor.select(0, i)) as [Tensor, Tensor, Tensor];
-        const y = this.attend(q, k, v); // [B·windows·heads, side², d]
-        return this.proj.forward(this.join(y, { rows, columns }).narrow(1, 0, height).narrow(2, 0, width));
+        const cut: Cut = { heads, size: [side, side], interleaved: false };
+        let qkv = this.qkv.forward(x); // [B, H, W, 3C]
+        // Cells that fill up the last windows are zeros before the projection: its bias stands for them.
+        if (windowed) qkv = filledUp(qkv, side, this.qkv.bias!);
+        const parts = cutHeads(qkv, cut);
+        const [q, k, v] = [0, 1, 2].map((i) => parts.select(0, i)) as [Tensor, Tensor, Tensor];
+        return this.proj.forward(joinHeads(this.attend(q, k, v), [height, width], cut));
       }),
     );
-  }
-
-  /**
-   * Windows of a map of queries, keys and values. Cells that fill up the last windows are zeros before the projection, so the
-   * projection's bias stands for them.
-   * @param qkv [B, H, W, 3C]
-   * @returns [3, B·rows·columns·heads, side², d]
-   */
-  private cut(qkv: Tensor): { tensor: Tensor; rows: number; columns: number } {
-    const { heads, side } = this;
-    const [batch, height, width, channels] = qkv.shape as [number, number, number, number];
-    const [rows, columns] = this.windowed ? [Math.ceil(height / side), Math.ceil(width / side)] : [1, 1];
-    const [h, w] = this.windowed ? [side, side] : [height, width];
-    let map = qkv;
-    if (rows * h !== height || columns * w !== width) {
-      map = this.qkv
-        .bias!.detach()
-        .expand([batch, rows * h, columns * w, channels])
-        .clone("contiguous");
-      map.narrow(1, 0, height).narrow(2, 0, width).copy_(qkv);
-    }
-    const d = channels / 3 / heads;
-    const tensor = map
-      .reshape([batch, rows, h, columns, w, 3, heads, d])
-      .permute([5, 0, 1, 3, 6, 2, 4, 7]) // [3, B, rows, columns, heads, h, w, d]
-      .reshape([3, batch * rows * columns * heads, h * w, d]);
-    return { tensor, rows, columns };
-  }
-
-  /** The inverse for one tensor: [B·rows·columns·heads, h·w, d] → [B, rows·h, columns·w, C]. */
-  private join(y: Tensor, { rows, columns }: { rows: number; columns: number }): Tensor {
-    const { heads, side } = this;
-    const [count, , d] = y.shape as [number, number, number];
-    const batch = count / (rows * columns * heads);
-    return y
-      .reshape([batch, rows, columns, heads, side, side, d])
-      .permute([0, 1, 4, 2, 5, 3, 6]) // [B, rows, h, columns, w, heads, d]
-      .reshape([batch, rows * side, columns * side, heads * d]);
   }
 
   /**

@@ -13,13 +13,25 @@ import { createSam, type Sam } from "./sam.ts";
  * @param tensors by the names of the published files
  */
 export function samVariantOf(tensors: Shapes): SamVariant | undefined {
-  const dim = tensors.get("image_encoder.pos_embed")?.shape[3];
-  const blocks = [...tensors.keys()].filter((key) => /^image_encoder\.blocks\.\d+\.norm1\.weight$/.test(key)).length;
   const names = Object.keys(samVariants) as SamVariant[];
   return names.find((name) => {
     const { encoder } = samVariants[name];
-    return encoder.dim === dim && encoder.depth === blocks;
+    if (encoder.kind === "vit") {
+      const dim = tensors.get("image_encoder.pos_embed")?.shape[3];
+      return encoder.dim === dim && encoder.depth === countOf(tensors, /^image_encoder\.blocks\.\d+\.norm1\.weight$/);
+    }
+    const widths = encoder.dims.map((_, i) => tensors.get(firstWeightOf(i))?.shape[1]);
+    return widths.join() === encoder.dims.join();
   });
+}
+
+/** Of stage i of a small transformer: convolutions first, then attention. */
+function firstWeightOf(stage: number): string {
+  return `image_encoder.layers.${stage}.blocks.0.${stage === 0 ? "conv1.c" : "attn.qkv"}.weight`;
+}
+
+function countOf(tensors: Shapes, pattern: RegExp): number {
+  return [...tensors.keys()].filter((key) => pattern.test(key)).length;
 }
 
 /**

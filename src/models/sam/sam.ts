@@ -1,10 +1,11 @@
-/** Segment Anything: masks of what prompts point at (Kirillov et al. 2023), for inference. */
+/** Segment Anything (Kirillov et al. 2023) and MobileSAM (Zhang et al. 2023): masks of what prompts point at, for inference. */
 import { noGrad, scope, type Tensor } from "../../torch/index.ts";
 import { Module, withoutInit } from "../../torch/nn/index.ts";
 import { type SamConfig, type SamVariant, samVariants } from "./config.ts";
 import { type ImageEncoder, VitEncoder } from "./image-encoder.ts";
 import { type Decoded, MaskDecoder } from "./mask-decoder.ts";
 import { PromptEncoder, type Prompts } from "./prompt-encoder.ts";
+import { TinyVitEncoder } from "./tiny-vit.ts";
 
 /** An image as the decoder needs it. */
 export interface Embedded {
@@ -52,7 +53,7 @@ export class Sam extends Module {
 
 function createEncoder(config: SamConfig): ImageEncoder {
   const { encoder } = config;
-  return new VitEncoder(encoder, config);
+  return encoder.kind === "vit" ? new VitEncoder(encoder, config) : new TinyVitEncoder(encoder, config);
 }
 
 /** A network of a published size whose numbers are all still to be loaded. */

@@ -1,5 +1,4 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { samVariants } from "../../../src/models/sam/config.ts";
 import { VitEncoder } from "../../../src/models/sam/image-encoder.ts";
 import type { Prompts } from "../../../src/models/sam/prompt-encoder.ts";
 import { createSam, Sam } from "../../../src/models/sam/sam.ts";
@@ -128,12 +127,4 @@ describe("SAM ViT-B", () => {
     expect(sam.parameters().reduce((sum, each) => sum + each.numel, 0)).toBe(vitB.n_params);
     scope(() => expectDecoder(sam, expectStages(sam, vitB, 2e-5), vitB, 2e-5));
   }, 300_000);
-});
-
-describe("SAM's sizes", () => {
-  it.each(Object.entries(samVariants))("%s has heads and windows that divide its width", (_, config) => {
-    const { encoder } = config;
-    expect(encoder.dim % encoder.heads).toBe(0);
-    expect(Math.max(...encoder.globalBlocks)).toBe(encoder.depth - 1);
-  });
 });
