@@ -2,12 +2,12 @@
 import { basename, join, resolve } from "node:path";
 import { decodeImage } from "../../data/image.ts";
 import { sha256Of } from "../../download.ts";
-import { CsrmError, messageOf, naming } from "../../errors.ts";
+import { CsrmError, expected, messageOf, naming } from "../../errors.ts";
 import type { SamVariant } from "../../models/sam/config.ts";
 import { loadSam } from "../../models/sam/load-sam.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
 import { isNewer, workThrough } from "../../resumable.ts";
-import { openStamped, type StampOptions } from "../../stamped-folder.ts";
+import { isStamp, openStamped, type StampOptions } from "../../stamped-folder.ts";
 import { generateMasks, type MaskTimes } from "./generate.ts";
 import { METADATA, writeMaskFile, writeMaskFolder } from "./mask-file.ts";
 import { assertMaskOptions, type MaskOptions } from "./options.ts";
@@ -59,6 +59,7 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
   const started = performance.now();
   const out = resolve(options.out);
   assertMaskOptions(maskOptions);
+  assertNames(samples, format);
   const { sam, variant } = loadSam(weights, { device });
   try {
     if (precision === "bf16") sam.image_encoder.setPrecision("bfloat16");
@@ -101,6 +102,20 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
     return { out, network: variant, images, resumed, masks: found, skipped, times, seconds };
   } finally {
     sam.dispose();
+  }
+}
+
+/** @throws CsrmError for photographs whose masks would take the place of other files in the folder */
+function assertNames(samples: ProposeOptions["samples"], format: MaskFormat): void {
+  const ids = new Set(samples.map(({ id }) => id));
+  const rename = "rename it, or leave it out with --ids";
+  for (const { id, image } of samples) {
+    if (format !== "png" && isStamp(`${id}.json`))
+      throw expected(`another name than ${id}`, "a photograph", image, rename);
+    const above = id.split("/").map((_, i, parts) => parts.slice(0, i).join("/"));
+    const taken = format === "json" ? undefined : above.find((folder) => ids.has(folder));
+    if (taken === undefined) continue;
+    throw expected(`a folder that is not called like the photograph ${taken}`, "a photograph", image, rename);
   }
 }
 

@@ -12,7 +12,7 @@ import { storedFrom } from "../../helpers/stored.ts";
 const folder = mkdtempSync(path.join(tmpdir(), "csrm-sam-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const sam = createSam("sam_vit_b");
+const sam = createSam("mobile_sam");
 afterAll(() => sam.dispose());
 noGrad(() => sam.prompt_encoder.no_mask_embed.weight.fill_(0.25));
 
@@ -28,14 +28,14 @@ function file(name: string, change: (state: StateDict) => void = () => {}, prefi
 describe("loading weights of Segment Anything", () => {
   it("finds out which network a .pth is for and fills it", () => {
     const loaded = loadSam(file("plain.pth"));
-    expect(loaded.variant).toBe("sam_vit_b");
+    expect(loaded.variant).toBe("mobile_sam");
     expect(loaded.sam.prompt_encoder.no_mask_embed.weight.mean().item()).toBe(0.25);
     loaded.sam.dispose();
   });
 
   it("takes DataParallel's names too", () => {
     const loaded = loadSam(file("parallel.pth", undefined, "module."));
-    expect(loaded.variant).toBe("sam_vit_b");
+    expect(loaded.variant).toBe("mobile_sam");
     loaded.sam.dispose();
   });
 
@@ -52,7 +52,7 @@ describe("loading weights of Segment Anything", () => {
   it("refuses another variant than the one asked for, other networks and other kinds of SAM", () => {
     const plain = file("plain.pth");
     expect(() => loadSam(plain, { want: "sam_vit_h" })).toThrow(
-      /expected weights of sam_vit_h for .*plain\.pth, got "sam_vit_b"/,
+      /expected weights of sam_vit_h for .*plain\.pth, got "mobile_sam"/,
     );
     const backbone = path.join(folder, "backbone.pth");
     const other = new Map<string, Tensor>([["layer1.0.conv1.weight", zeros([4, 4, 3, 3])]]);
@@ -60,7 +60,9 @@ describe("loading weights of Segment Anything", () => {
     expect(() => loadSam(backbone)).toThrow(
       /expected a Segment Anything network for .*backbone\.pth.*csrm weights fetch/,
     );
-    const smaller = file("small.pth", (state) => state.set("image_encoder.pos_embed", zeros([1, 64, 64, 384])));
+    const smaller = file("small.pth", (state) =>
+      state.set("image_encoder.layers.1.blocks.0.attn.qkv.weight", zeros([576, 192])),
+    );
     expect(() => loadSam(smaller)).toThrow(/small\.pth holds a Segment Anything network of another kind than/);
   });
 
@@ -73,5 +75,6 @@ describe("loading weights of Segment Anything", () => {
     expect(samVariantOf(shapes(1024, 24))).toBe("sam_vit_l");
     expect(samVariantOf(shapes(1280, 32))).toBe("sam_vit_h");
     expect(samVariantOf(shapes(1280, 24))).toBeUndefined();
+    expect(samVariantOf(sam.stateDict())).toBe("mobile_sam");
   });
 });
