@@ -34,7 +34,7 @@ Examples:
   csrm propose --weights sam_vit_b_01ec64.pth --images photos --out sam-masks
   csrm propose --weights sam_vit_h_4b8939.pth --images VOC2012/JPEGImages --out sam-masks --format png
 
-Writes OUT/<id>.json, the list of masks that segment-anything's amg.py writes with --convert-to-rle, or with --format png its folder
+Writes OUT/<id>.json, a list of masks with COCO's run lengths as segment-anything's amg.py has it, or with --format png its folder
 OUT/<id>/0.png, 1.png, … (0 and 255) with metadata.csv. Defaults are those of the public code. The same command on the same --out goes on
 where it stopped and takes in new photographs.`;
 
@@ -57,7 +57,7 @@ export function register(program: Command): void {
   const command = program
     .command("propose")
     .description("Finds masks of everything in photographs with Segment Anything, without any tags or prompts.")
-    .requiredOption("--weights <file>", "sam_vit_b, _l or _h as published (csrm weights fetch gets one)")
+    .requiredOption("--weights <file>", "mobile_sam, sam_vit_b, _l or _h as published (csrm weights fetch gets one)")
     .requiredOption("--images <dir>", "folder of photographs")
     .requiredOption("--out <dir>", "folder for the masks")
     .option("--ids <file>", "list of image ids, one a line (default: every photograph)")
