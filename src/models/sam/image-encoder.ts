@@ -1,9 +1,10 @@
 /** SAM's image encoder: a plain vision transformer whose blocks attend within windows or over the whole image. */
-import { F, noGrad, scope, type Tensor, zeros } from "../../torch/index.ts";
-import { Conv2d, LayerNorm, Linear, Module, ModuleList, parameter } from "../../torch/nn/index.ts";
+import { noGrad, scope, type Tensor, zeros } from "../../torch/index.ts";
+import { Conv2d, LayerNorm, Module, ModuleList, parameter } from "../../torch/nn/index.ts";
 import { RelativeAttention } from "./attention.ts";
 import type { VitConfig } from "./config.ts";
 import { Neck } from "./neck.ts";
+import { Perceptron } from "./perceptron.ts";
 
 /** Cells whose hidden values are worked on at once. */
 const MLP_BLOCK = 1024;
@@ -19,22 +20,6 @@ export abstract class ImageEncoder extends Module {
   abstract setPrecision(dtype: "float32" | "bfloat16"): this;
 }
 
-/** Two linear layers with a GELU between them, over the last dimension. */
-export class Perceptron extends Module {
-  readonly lin1: Linear;
-  readonly lin2: Linear;
-
-  constructor(dim: number, hidden: number) {
-    super();
-    this.lin1 = new Linear(dim, hidden);
-    this.lin2 = new Linear(hidden, dim);
-  }
-
-  forward(x: Tensor): Tensor {
-    return scope(() => this.lin2.forward(F.gelu(this.lin1.forward(x))));
-  }
-}
-
 /** x [B, H, W, C] → x + attention → + perceptron, each of the normalised map (Dosovitskiy et al. 2021). */
 export class VitBlock extends Module {
   readonly norm1: LayerNorm;
@@ -47,7 +32,7 @@ export class VitBlock extends Module {
     this.norm1 = new LayerNorm(dim, { eps: 1e-6 });
     this.attn = new RelativeAttention(dim, { heads, side: windowed ? window : side, windowed });
     this.norm2 = new LayerNorm(dim, { eps: 1e-6 });
-    this.mlp = new Perceptron(dim, dim * mlpRatio);
+    this.mlp = new Perceptron(dim, dim * mlpRatio, "gelu");
   }
 
   /** Adds to x in place and returns it. */

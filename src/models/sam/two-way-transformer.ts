@@ -1,6 +1,7 @@
 /** The transformer of SAM's mask decoder: tokens and the image's cells read from each other in turn. */
-import { F, op, scope, type Tensor } from "../../torch/index.ts";
-import { LayerNorm, Linear, Module, ModuleList } from "../../torch/nn/index.ts";
+import { op, scope, type Tensor } from "../../torch/index.ts";
+import { LayerNorm, Module, ModuleList } from "../../torch/nn/index.ts";
+import { Perceptron } from "./perceptron.ts";
 import { Attention } from "./two-way-attention.ts";
 
 export interface TransformerSize {
@@ -8,22 +9,6 @@ export interface TransformerSize {
   depth: number;
   heads: number;
   mlp: number;
-}
-
-/** Two linear layers with a ReLU between them. */
-class ReluPerceptron extends Module {
-  readonly lin1: Linear;
-  readonly lin2: Linear;
-
-  constructor(dim: number, hidden: number) {
-    super();
-    this.lin1 = new Linear(dim, hidden);
-    this.lin2 = new Linear(hidden, dim);
-  }
-
-  forward(x: Tensor): Tensor {
-    return scope(() => this.lin2.forward(F.relu(this.lin1.forward(x), { inplace: true })));
-  }
 }
 
 /** What goes through the layers: tokens [B, T, C] and cells [B or 1, N, C], with 1 as long as all prompts see the same. */
@@ -44,7 +29,7 @@ class TwoWayLayer extends Module {
   readonly norm1: LayerNorm;
   readonly cross_attn_token_to_image: Attention;
   readonly norm2: LayerNorm;
-  readonly mlp: ReluPerceptron;
+  readonly mlp: Perceptron;
   readonly norm3: LayerNorm;
   readonly norm4: LayerNorm;
   readonly cross_attn_image_to_token: Attention;
@@ -57,7 +42,7 @@ class TwoWayLayer extends Module {
     this.norm1 = new LayerNorm(dim);
     this.cross_attn_token_to_image = new Attention({ dim, heads, inner: dim / 2 });
     this.norm2 = new LayerNorm(dim);
-    this.mlp = new ReluPerceptron(dim, mlp);
+    this.mlp = new Perceptron(dim, mlp, "relu");
     this.norm3 = new LayerNorm(dim);
     this.norm4 = new LayerNorm(dim);
     this.cross_attn_image_to_token = new Attention({ dim, heads, inner: dim / 2 });

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { WeightsReport } from "../../../src/cli/weights-report.ts";
 import { areaOfRuns } from "../../../src/formats/coco-runs.ts";
 import { decodePng } from "../../../src/formats/indexed-png.ts";
 import { createSam } from "../../../src/models/sam/sam.ts";
@@ -155,6 +156,15 @@ describe("csrm propose", () => {
     const png = await propose("odd-masks", "--images", odd, "--format", "png");
     expect(png.stderr).toContain("expected a folder that is not called like the photograph x");
   });
+});
+
+it("csrm weights inspect recognises the network and says what it is for", async () => {
+  const { stdout } = await csrm("weights", "inspect", weights);
+  expect(stdout).toMatch(/layout +a Segment Anything network\nbackbone +mobile_sam\n/);
+  expect(stdout).toMatch(/serves as +csrm propose$/);
+  const report = JSON.parse((await csrm("weights", "inspect", weights, "--json")).stdout) as WeightsReport;
+  expect([report.layout, report.sam, report.starts]).toEqual(["sam", "mobile_sam", []]);
+  expect(report.tensors.every(({ known }) => known)).toBe(true);
 });
 
 describe("reading masks", () => {

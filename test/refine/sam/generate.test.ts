@@ -1,5 +1,5 @@
 /** Automatic mask generation with the golden file's tiny network. */
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { cut } from "../../../src/data/enlarge.ts";
 import { areaOfRuns, type Runs } from "../../../src/formats/coco-runs.ts";
 import { samInput } from "../../../src/models/sam/input.ts";
@@ -11,7 +11,7 @@ import { generateMasks } from "../../../src/refine/sam/generate.ts";
 import { boxOfRuns } from "../../../src/refine/sam/mask-runs.ts";
 import { suppress } from "../../../src/refine/sam/nms.ts";
 import { type MaskOptions, maskDefaults } from "../../../src/refine/sam/options.ts";
-import { F, liveTensors, noGrad, scope, tensor } from "../../../src/torch/index.ts";
+import { F, liveBytes, liveTensors, noGrad, scope, Tensor, tensor } from "../../../src/torch/index.ts";
 import { withoutInit } from "../../../src/torch/nn/index.ts";
 import { fillInput, fillModule } from "../../helpers/fill.ts";
 import { expectGolden, recordDeviation } from "../../helpers/golden.ts";
@@ -215,6 +215,26 @@ describe("automatic mask generation", () => {
     const { masks } = generateMasks(tinySam(), picture(width, height), { ...open, crop_n_layers: 1 });
     for (const { box } of masks) expect(box[2] < width && box[3] < height).toBe(true);
   });
+
+  it("works on a photograph of 12,000 pixels without floating-point numbers for all of them", () => {
+    const sam = tinySam();
+    const [width, height] = [12_000, 3000];
+    const image = { width, height, data: new Uint8Array(width * height * 3).fill(120) };
+    let most = 0;
+    const { narrow } = Tensor.prototype;
+    const spy = vi.spyOn(Tensor.prototype, "narrow").mockImplementation(function (this: Tensor, ...args) {
+      most = Math.max(most, liveBytes());
+      return narrow.apply(this, args);
+    });
+    onTestFinished(() => spy.mockRestore());
+    const before = liveBytes();
+    const { masks } = generateMasks(sam, image, { ...open, points_per_side: 1 });
+    expect(masks).toHaveLength(3);
+    expect(masks.every(({ box }) => box[2] < width && box[3] < height)).toBe(true);
+    // A float32 for each value of the photograph would take 432 MB, and one for each pixel and mask as much.
+    expect(most - before).toBeGreaterThan(0);
+    expect(most - before).toBeLessThan(150e6);
+  }, 300_000);
 
   it("refuses options out of range by their names", () => {
     const sam = tinySam();
