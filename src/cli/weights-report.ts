@@ -5,7 +5,7 @@ import { LAYOUTS, type Layout } from "../models/key-layouts.ts";
 import { type ModelInfo, parseModelInfo } from "../models/model-file.ts";
 import { remap } from "../models/remap.ts";
 import type { SamVariant } from "../models/sam/config.ts";
-import { samVariantOf } from "../models/sam/load-sam.ts";
+import { publishedNames, samVariantOf } from "../models/sam/load-sam.ts";
 
 export interface WeightsReport {
   file: string;
@@ -48,7 +48,7 @@ export function weightsReport(file: TensorFile): WeightsReport {
     section: file.section,
     layout: remapped.layout,
     backbone: remapped.backbone ?? null,
-    sam: samVariantOf(file.tensors) ?? null,
+    sam: samVariantOf(publishedNames(file.tensors)) ?? null,
     classes: scores?.shape[0] ?? null,
     parameters: learnt.reduce((sum, [, tensor]) => sum + elementsOf(tensor), 0),
     dtypes,

@@ -25,6 +25,11 @@ export function samVariantOf(tensors: Shapes): SamVariant | undefined {
   });
 }
 
+/** Without the prefix that DataParallel adds. */
+export function publishedNames<Value>(tensors: ReadonlyMap<string, Value>): Map<string, Value> {
+  return new Map([...tensors].map(([key, tensor]) => [key.replace(/^module\./, ""), tensor]));
+}
+
 /** Of stage i of a small transformer: convolutions first, then attention. */
 function firstWeightOf(stage: number): string {
   return `image_encoder.layers.${stage}.blocks.0.${stage === 0 ? "conv1.c" : "attn.qkv"}.weight`;
@@ -47,7 +52,7 @@ export function loadSam(
   variant: SamVariant;
 } {
   using file = openTensorFile(path);
-  const stored = new Map([...file.tensors].map(([key, tensor]) => [key.replace(/^module\./, ""), tensor]));
+  const stored = publishedNames(file.tensors);
   const variant = requireVariant(stored, path);
   if (want !== undefined && want !== variant) throw expected(`weights of ${want}`, path, variant);
   const sam = createSam(variant);

@@ -161,7 +161,7 @@ describe("csrm propose", () => {
 it("csrm weights inspect recognises the network and says what it is for", async () => {
   const { stdout } = await csrm("weights", "inspect", weights);
   expect(stdout).toMatch(/layout +a Segment Anything network\nbackbone +mobile_sam\n/);
-  expect(stdout).toMatch(/serves as +csrm propose$/);
+  expect(stdout).toMatch(/serves as +csrm propose\n$/);
   const report = JSON.parse((await csrm("weights", "inspect", weights, "--json")).stdout) as WeightsReport;
   expect([report.layout, report.sam, report.starts]).toEqual(["sam", "mobile_sam", []]);
   expect(report.tensors.every(({ known }) => known)).toBe(true);
