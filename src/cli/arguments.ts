@@ -8,15 +8,17 @@ export interface Range {
   most?: number;
   /** The ends themselves are not allowed. */
   open?: boolean;
+  /** Whole numbers only. */
+  whole?: boolean;
 }
 
 /** Reads a number of a range. */
-export function numberIn({ least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY, open }: Range) {
+export function numberIn({ least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY, open, whole }: Range) {
   return (text: string): number => {
     const value = text.trim() === "" ? Number.NaN : Number(text);
     const inside = open ? value > least && value < most : value >= least && value <= most;
-    if (inside && Number.isFinite(value)) return value;
-    throw new InvalidArgumentError(`Expected a number ${rangeText({ least, most, open })}.`);
+    if (inside && Number.isFinite(value) && (!whole || Number.isInteger(value))) return value;
+    throw new InvalidArgumentError(`Expected a ${whole ? "whole " : ""}number ${rangeText({ least, most, open })}.`);
   };
 }
 

@@ -35,6 +35,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/refine.ts"),
   },
   {
+    name: "propose",
+    summary: "masks of everything in photographs with Segment Anything",
+    load: () => import("./commands/propose.ts"),
+  },
+  {
     name: "evaluate",
     summary: "compare predictions with masks: mean IoU and more",
     load: () => import("./commands/evaluate.ts"),

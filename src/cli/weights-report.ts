@@ -4,6 +4,8 @@ import { insteadOfCheckpoint, type Purpose, purposesOf, trainingOf } from "../mo
 import { LAYOUTS, type Layout } from "../models/key-layouts.ts";
 import { type ModelInfo, parseModelInfo } from "../models/model-file.ts";
 import { remap } from "../models/remap.ts";
+import type { SamVariant } from "../models/sam/config.ts";
+import { publishedNames, samVariantOf } from "../models/sam/load-sam.ts";
 
 export interface WeightsReport {
   file: string;
@@ -12,6 +14,8 @@ export interface WeightsReport {
   section: string;
   layout: Layout;
   backbone: string | null;
+  /** Which network of Segment Anything it is, where it is one that csrm has. */
+  sam: SamVariant | null;
   /** Foreground classes of the classifier, where there is one. */
   classes: number | null;
   /** Numbers that a network learns or keeps; tensors under two names count once, batch counters not at all. */
@@ -44,6 +48,7 @@ export function weightsReport(file: TensorFile): WeightsReport {
     section: file.section,
     layout: remapped.layout,
     backbone: remapped.backbone ?? null,
+    sam: samVariantOf(publishedNames(file.tensors)) ?? null,
     classes: scores?.shape[0] ?? null,
     parameters: learnt.reduce((sum, [, tensor]) => sum + elementsOf(tensor), 0),
     dtypes,
@@ -53,7 +58,7 @@ export function weightsReport(file: TensorFile): WeightsReport {
     metadata: file.metadata,
     tensors: remapped.moves.map(({ from, to }) => {
       const { dtype, shape } = file.tensors.get(from)!;
-      return { name: from, place: to ?? null, known: to !== undefined, dtype, shape };
+      return { name: from, place: to ?? null, known: to !== undefined || remapped.layout === "sam", dtype, shape };
     }),
     others: Object.fromEntries(file.others),
   };
@@ -78,7 +83,8 @@ const STARTS: Record<Purpose, { use: string; convert: string }> = {
   csrm: { use: "csrm predict", convert: "--for csrm --classes" },
 };
 
-function uses({ starts, direct }: WeightsReport, info: ModelInfo | null): string {
+function uses({ starts, direct, sam }: WeightsReport, info: ModelInfo | null): string {
+  if (sam) return "csrm propose";
   const all = starts.map((purpose) => {
     const { use, convert } = STARTS[purpose];
     return direct.includes(purpose) ? use : `${use}, once converted with ${convert}`;
@@ -97,7 +103,7 @@ export function weightsText(report: WeightsReport, keys: boolean): string {
   const rows: [string, string][] = [
     ["format", FORMATS[report.format] + (report.section === "" ? "" : `, section ${report.section}`)],
     ["layout", LAYOUTS[layout]],
-    ["backbone", backbone ?? "none that csrm has"],
+    ["backbone", backbone ?? report.sam ?? "none that csrm has"],
     ...(classes === null
       ? []
       : [

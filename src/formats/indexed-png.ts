@@ -38,7 +38,18 @@ const MAX_PIXELS = 2 ** 28;
  * @param options.level zlib level 0..9 (default 6)
  */
 export function encodeIndexedPng(map: LabelMap, options: { palette?: Uint8Array; level?: number } = {}): Uint8Array {
-  const { width, height, data } = map;
+  return encodePng(map, { colour: 3, chunks: [chunk("PLTE", options.palette ?? vocPalette())], level: options.level });
+}
+
+/** An 8-bit gray PNG, for masks of 0 and 255 as other programs want them. */
+export function encodeGrayPng(map: LabelMap): Uint8Array {
+  return encodePng(map, { colour: 0, chunks: [] });
+}
+
+function encodePng(
+  { width, height, data }: LabelMap,
+  { colour, chunks, level = 6 }: { colour: number; chunks: readonly Uint8Array[]; level?: number },
+): Uint8Array {
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
     throw new CsrmError(`expected a label map of at least 1 × 1, got ${width} × ${height}`, { code: "expected" });
   }
@@ -51,12 +62,12 @@ export function encodeIndexedPng(map: LabelMap, options: { palette?: Uint8Array;
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header.set([8, 3, 0, 0, 0], 8);
+  header.set([8, colour, 0, 0, 0], 8);
   return Buffer.concat([
     SIGNATURE,
     chunk("IHDR", header),
-    chunk("PLTE", options.palette ?? vocPalette()),
-    chunk("IDAT", deflateSync(rows, { level: options.level ?? 6 })),
+    ...chunks,
+    chunk("IDAT", deflateSync(rows, { level })),
     chunk("IEND", new Uint8Array(0)),
   ]);
 }

@@ -1,4 +1,5 @@
 /** Runs a trained network over an image at several scales and mirrored, and keeps what label maps are made from. */
+import { imageTensor } from "../data/pillow-resize.ts";
 import type { RgbImage } from "../data/types.ts";
 import { CsrmError, expected } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
@@ -6,7 +7,7 @@ import { CSRM, type CSRMOutput } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import { autocast, noGrad, scope, stack, type Tensor } from "../torch/index.ts";
 import { activation, keptCams } from "./cam.ts";
-import { coveredSize, type InputSize, imageTensor, inputSize, KEPT_STRIDE, type Size, stridedSize } from "./resize.ts";
+import { coveredSize, type InputSize, inputSize, KEPT_STRIDE, type Size, stridedSize } from "./resize.ts";
 import { probabilities, viewLogits } from "./segmentation.ts";
 import { view } from "./tta.ts";
 

@@ -1,10 +1,5 @@
-/**
- * Sizes and resizing of images as the public inference code has them: Pillow's bicubic filter, sizes rounded half to
- * even.
- */
-import type { RgbImage } from "../data/types.ts";
+/** Sizes of images as the public inference code has them, rounded half to even. */
 import { expected } from "../errors.ts";
-import { fromTypedArray, op, type Tensor } from "../torch/index.ts";
 
 /** [height, width] in pixels. */
 export type Size = readonly [height: number, width: number];
@@ -54,36 +49,3 @@ export function coveredSize(image: Size, input: Size, stride: number): Size {
   const [rows, columns] = stridedSize(input, stride);
   return [Math.round((image[0] * rows * stride) / input[0]), Math.round((image[1] * columns * stride) / input[1])];
 }
-
-/** An image as a tensor [1, 3, H, W], float32, 0…255. */
-export function imageTensor({ data, width, height }: RgbImage, device = "cpu"): Tensor {
-  if (data.length !== width * height * 3) {
-    throw expected(`${height} × ${width} × 3 bytes`, "an image", `${data.length} bytes`);
-  }
-  const pixels = fromTypedArray(data, [1, height, width, 3]);
-  return pixels.permute([0, 3, 1, 2]).to({ dtype: "float32", device });
-}
-
-/**
- * Bicubic resizing with a filter that widens when shrinking: Pillow's BICUBIC, which rounds to whole levels after the
- * rows and again after the columns.
- * @param image [1, 3, H, W], float32, 0…255
- * @returns [1, 3, h, w], whole numbers 0…255
- */
-export function resizeImage(image: Tensor, [height, width]: Size): Tensor {
-  const [, , fromHeight, fromWidth] = image.shape;
-  const wide = fromWidth === width ? image : levels(image, [fromHeight!, width]);
-  return fromHeight === height ? wide : levels(wide, [height, width]);
-}
-
-function levels(image: Tensor, size: Size): Tensor {
-  return bicubic(image.contiguous(), size, false, null, null).add(0.5).floor().clamp(0, 255);
-}
-
-const bicubic = op("aten::_upsample_bicubic2d_aa") as (
-  input: Tensor,
-  size: Size,
-  alignCorners: boolean,
-  scaleHeight: number | null,
-  scaleWidth: number | null,
-) => Tensor;

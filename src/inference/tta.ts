@@ -1,7 +1,8 @@
 /** Test-time augmentation: one image as the network sees it at several scales, each with its mirror image. */
+import { resizeImage } from "../data/pillow-resize.ts";
 import type { Normalisation } from "../models/registry.ts";
 import { cat, type Tensor, tensor } from "../torch/index.ts";
-import { resizeImage, type Size, scaledSize } from "./resize.ts";
+import { type Size, scaledSize } from "./resize.ts";
 
 export interface ViewOptions extends Normalisation {
   /** Size at scale 1. */

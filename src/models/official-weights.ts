@@ -47,6 +47,13 @@ export const officialWeights: readonly OfficialWeights[] = [
     ...{ name: name!, url: `${SAM}/${name}_${digits}.pth`, sha256: sha256!, licence: "Apache-2.0" },
     about: "Segment Anything, proposes masks",
   })),
+  {
+    name: "mobile_sam",
+    url: "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
+    sha256: "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+    licence: "Apache-2.0",
+    about: "MobileSAM, proposes masks with a small encoder",
+  },
 ];
 
 /** An unknown name is an error that lists the names. */

@@ -17,6 +17,7 @@ export interface OperatorTable {
   "aten::_to_copy": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, non_blocking?: boolean, memory_format?: MemoryFormat | null) => Tensor;
   "aten::_unique2": (self: Tensor, sorted?: boolean, return_inverse?: boolean, return_counts?: boolean) => [Tensor, Tensor, Tensor];
   "aten::_upsample_bicubic2d_aa": (self: Tensor, output_size: number | readonly number[], align_corners: boolean, scales_h?: number | null, scales_w?: number | null) => Tensor;
+  "aten::_upsample_bilinear2d_aa": (self: Tensor, output_size: number | readonly number[], align_corners: boolean, scales_h?: number | null, scales_w?: number | null) => Tensor;
   "aten::abs": (self: Tensor) => Tensor;
   "aten::adaptive_avg_pool2d": (self: Tensor, output_size: number | readonly number[]) => Tensor;
   "aten::add.Scalar": (self: Tensor, other: number | boolean, alpha?: number | boolean) => Tensor;
@@ -33,8 +34,11 @@ export interface OperatorTable {
   "aten::argmax": (self: Tensor, dim?: number | null, keepdim?: boolean) => Tensor;
   "aten::argmin": (self: Tensor, dim?: number | null, keepdim?: boolean) => Tensor;
   "aten::avg_pool2d": (self: Tensor, kernel_size: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], ceil_mode?: boolean, count_include_pad?: boolean, divisor_override?: number | null) => Tensor;
+  "aten::baddbmm": (self: Tensor, batch1: Tensor, batch2: Tensor, beta?: number | boolean, alpha?: number | boolean) => Tensor;
+  "aten::baddbmm_": (self: Tensor, batch1: Tensor, batch2: Tensor, beta?: number | boolean, alpha?: number | boolean) => Tensor;
   "aten::batch_norm": (input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, momentum: number, eps: number, cudnn_enabled: boolean) => Tensor;
   "aten::bincount": (self: Tensor, weights?: Tensor | null, minlength?: number) => Tensor;
+  "aten::bmm": (self: Tensor, mat2: Tensor) => Tensor;
   "aten::cat": (tensors: readonly Tensor[], dim?: number) => Tensor;
   "aten::clamp": (self: Tensor, min?: number | boolean | null, max?: number | boolean | null) => Tensor;
   "aten::clamp_": (self: Tensor, min?: number | boolean | null, max?: number | boolean | null) => Tensor;
@@ -43,6 +47,7 @@ export interface OperatorTable {
   "aten::contiguous": (self: Tensor, memory_format?: MemoryFormat) => Tensor;
   "aten::conv2d": (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number) => Tensor;
   "aten::copy_": (self: Tensor, src: Tensor, non_blocking?: boolean) => Tensor;
+  "aten::cos": (self: Tensor) => Tensor;
   "aten::cosine_similarity": (x1: Tensor, x2: Tensor, dim?: number, eps?: number) => Tensor;
   "aten::cross_entropy_loss": (self: Tensor, target: Tensor, weight?: Tensor | null, reduction?: number, ignore_index?: number, label_smoothing?: number) => Tensor;
   "aten::cumsum": (self: Tensor, dim: number, dtype?: DType | null) => Tensor;
@@ -140,6 +145,7 @@ export interface OperatorTable {
   "aten::select.int": (self: Tensor, dim: number, index: number) => Tensor;
   "aten::set_data": (self: Tensor, new_data: Tensor) => void;
   "aten::sigmoid": (self: Tensor) => Tensor;
+  "aten::sin": (self: Tensor) => Tensor;
   "aten::slice.Tensor": (self: Tensor, dim?: number, start?: number | null, end?: number | null, step?: number) => Tensor;
   "aten::softmax.int": (self: Tensor, dim: number, dtype?: DType | null) => Tensor;
   "aten::sort": (self: Tensor, dim?: number, descending?: boolean) => [Tensor, Tensor];

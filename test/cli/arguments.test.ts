@@ -17,4 +17,10 @@ describe("numbers on the command line", () => {
     expect(["0", "1", "0.5"].map(fraction)).toEqual([0, 1, 0.5]);
     expect(() => fraction("1.01")).toThrow("Expected a number of at least 0 and of at most 1.");
   });
+
+  it("are whole where only those make sense", () => {
+    const count = numberIn({ least: 1, whole: true });
+    expect(count("12")).toBe(12);
+    expect(() => count("1.5")).toThrow("Expected a whole number of at least 1.");
+  });
 });

@@ -16,6 +16,13 @@ export class ReLU6 extends Module {
   }
 }
 
+/** x·Φ(x) with the exact normal distribution (Hendrycks and Gimpel 2016). */
+export class GELU extends Module {
+  forward(x: Tensor): Tensor {
+    return F.gelu(x);
+  }
+}
+
 /** x itself, to keep an index in a Sequential. */
 export class Identity extends Module {
   forward(x: Tensor): Tensor {

@@ -1,4 +1,4 @@
-/** Batch and group normalisation. */
+/** Batch, group and layer normalisation. */
 import { expected } from "../../errors.ts";
 import { F, noGrad, ones, scope, type Tensor, zeros } from "../index.ts";
 import { Module } from "./module.ts";
@@ -88,5 +88,24 @@ export class GroupNorm extends Module {
     const { weight, bias, eps } = this;
     if (x.dtype === weight.dtype) return F.groupNorm(x, this.groups, { weight, bias, eps });
     return scope(() => F.groupNorm(x.to(weight.dtype), this.groups, { weight, bias, eps }).to(x.dtype));
+  }
+}
+
+/** Normalises the last dimension of x [..., C]. */
+export class LayerNorm extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly eps: number;
+
+  constructor(channels: number, { eps = 1e-5 }: { eps?: number } = {}) {
+    super();
+    this.weight = parameter(ones([channels]));
+    this.bias = parameter(zeros([channels]));
+    this.eps = eps;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { weight, bias, eps } = this;
+    return F.layerNorm(x, [weight.shape[0]!], { weight, bias, eps });
   }
 }

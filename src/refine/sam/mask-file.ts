@@ -1,0 +1,116 @@
+/**
+ * Masks of a photograph in files: JSON as segment-anything's amg.py writes it with --convert-to-rle, or its folder of PNG files with
+ * metadata.csv, which the public code for merging masks with labels reads.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { CsrmError, expected, naming } from "../../errors.ts";
+import { readTextSync, writeFileAtomic } from "../../files.ts";
+import { areaOfRuns, type MaskSize, type Runs, runsOfCounts } from "../../formats/coco-runs.ts";
+import { encodeGrayPng } from "../../formats/indexed-png.ts";
+import { parseJson } from "../../formats/json.ts";
+import type { CocoRle } from "../../formats/rle.ts";
+import type { Box } from "./crops.ts";
+import type { FoundMask } from "./generate.ts";
+import { bytesOfRuns, packRuns } from "./mask-runs.ts";
+
+/** A mask as it stands in the JSON file. */
+export interface MaskRecord {
+  segmentation: CocoRle;
+  /** In pixels. */
+  area: number;
+  /** x, y, width, height from the first to the last column and row, as the public code counts: one less than there are. */
+  bbox: [number, number, number, number];
+  predicted_iou: number;
+  point_coords: [[x: number, y: number]];
+  stability_score: number;
+  crop_box: [number, number, number, number];
+}
+
+export function recordOf(mask: FoundMask, size: MaskSize): MaskRecord {
+  return {
+    segmentation: { size: [size.height, size.width], counts: packRuns(mask.runs, size) },
+    area: mask.area,
+    bbox: sides(mask.box),
+    predicted_iou: mask.predictedIou,
+    point_coords: [[mask.point[0], mask.point[1]]],
+    stability_score: mask.stability,
+    crop_box: sides(mask.crop),
+  };
+}
+
+function sides([x0, y0, x1, y1]: Box): [number, number, number, number] {
+  return [x0, y0, x1 - x0, y1 - y0];
+}
+
+/** Writes <file>: a JSON list of masks, one a line. */
+export async function writeMaskFile(file: string, masks: readonly FoundMask[], size: MaskSize): Promise<void> {
+  const lines = masks.map((mask) => JSON.stringify(recordOf(mask, size)));
+  await writeFileAtomic(file, lines.length > 0 ? `[\n${lines.join(",\n")}\n]\n` : "[]\n");
+}
+
+/** In a folder of PNG files; written last, so that a folder that has it is whole. */
+export const METADATA = "metadata.csv";
+
+const COLUMNS =
+  "id,area,bbox_x0,bbox_y0,bbox_w,bbox_h,point_input_x,point_input_y,predicted_iou,stability_score," +
+  "crop_box_x0,crop_box_y0,crop_box_w,crop_box_h";
+
+/** Writes <folder>/0.png, 1.png, … (0 and 255) and metadata.csv, in place of what a folder of this name held. */
+export async function writeMaskFolder(folder: string, masks: readonly FoundMask[], size: MaskSize): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  const { width, height } = size;
+  const rows = [COLUMNS];
+  for (const [i, mask] of masks.entries()) {
+    // One at a time: a mask of a large photograph takes as much memory as the photograph.
+    await writeFileAtomic(
+      join(folder, `${i}.png`),
+      encodeGrayPng({ width, height, data: bytesOfRuns(mask.runs, size, 255) }),
+    );
+    const { area, bbox, point_coords, predicted_iou, stability_score, crop_box } = recordOf(mask, size);
+    rows.push([i, area, ...bbox, ...point_coords[0], predicted_iou, stability_score, ...crop_box].join());
+  }
+  await writeFileAtomic(join(folder, METADATA), `${rows.join("\n")}\n`);
+}
+
+/** A mask that was read. */
+export interface StoredMask {
+  size: MaskSize;
+  runs: Runs;
+  area: number;
+}
+
+/**
+ * Reads a JSON file of masks, ours or segment-anything's.
+ * @throws CsrmError naming the file and the mask when it is no such file, or when masks have different sizes
+ */
+export function readMaskFile(file: string): StoredMask[] {
+  const list = parseJson(readTextSync(file), file);
+  if (!Array.isArray(list)) throw expected("a list of masks", file, list);
+  const masks = list.map((record: unknown, i) => naming(file, () => readRecord(record, `mask ${i}`)));
+  const [first] = masks;
+  for (const [i, { size }] of masks.entries()) {
+    if (size.width === first!.size.width && size.height === first!.size.height) continue;
+    const [a, b] = [first!.size, size].map(({ width, height }) => `${width} × ${height}`);
+    throw new CsrmError(`${file}: mask ${i} is ${b} pixels, mask 0 is ${a}`, { code: "data" });
+  }
+  return masks;
+}
+
+function readRecord(record: unknown, name: string): StoredMask {
+  const { segmentation } = (record ?? {}) as { segmentation?: Partial<{ size: unknown; counts: unknown }> };
+  const { size, counts } = segmentation ?? {};
+  if (!isSize(size)) throw expected("segmentation.size: [height, width] in pixels", name, size);
+  if (!isCounts(counts)) throw expected("segmentation.counts: run lengths", name, counts);
+  const [height, width] = size;
+  const runs = runsOfCounts(counts, { width, height }, name);
+  return { size: { width, height }, runs, area: areaOfRuns(runs) };
+}
+
+function isSize(size: unknown): size is [number, number] {
+  return Array.isArray(size) && size.length === 2 && size.every((side) => Number.isInteger(side) && side > 0);
+}
+
+function isCounts(counts: unknown): counts is string | number[] {
+  return typeof counts === "string" || (Array.isArray(counts) && counts.every((count) => typeof count === "number"));
+}

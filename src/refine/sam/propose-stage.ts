@@ -1,0 +1,129 @@
+/** Masks of everything in all photographs of a folder, one photograph after the other. */
+import { basename, join, resolve } from "node:path";
+import { decodeImage } from "../../data/image.ts";
+import { sha256Of } from "../../download.ts";
+import { CsrmError, expected, messageOf, naming } from "../../errors.ts";
+import type { SamVariant } from "../../models/sam/config.ts";
+import { loadSam } from "../../models/sam/load-sam.ts";
+import { type Progress, silentProgress } from "../../progress.ts";
+import { isNewer, workThrough } from "../../resumable.ts";
+import { isStamp, openStamped, type StampOptions } from "../../stamped-folder.ts";
+import { generateMasks, type MaskTimes } from "./generate.ts";
+import { METADATA, writeMaskFile, writeMaskFolder } from "./mask-file.ts";
+import { assertMaskOptions, type MaskOptions } from "./options.ts";
+
+/** What is written for a photograph: <id>.json, the folder <id>/ of PNG files, or both. */
+export type MaskFormat = "json" | "png" | "both";
+
+export interface ProposeOptions {
+  /** Photographs by id. */
+  samples: readonly { id: string; image: string }[];
+  /** A file of weights of Segment Anything. */
+  weights: string;
+  out: string;
+  masks: MaskOptions;
+  format: MaskFormat;
+  device: string;
+  /** Arithmetic of the image encoder. */
+  precision: "fp32" | "bf16";
+  /** Begin anew where there are results already, and keep those aside. */
+  fresh?: StampOptions["fresh"];
+  /** A photograph that cannot be decoded is an error instead of a skip. */
+  strict?: boolean;
+  progress?: Progress;
+}
+
+export interface ProposeSummary {
+  out: string;
+  network: SamVariant;
+  /** Photographs with a result. */
+  images: number;
+  /** Of those, how many had been done before. */
+  resumed: number;
+  /** Found this time. */
+  masks: number;
+  skipped: { id: string; reason: string }[];
+  /** Where this time went, in seconds. */
+  times: MaskTimes;
+  seconds: number;
+}
+
+/**
+ * Writes the masks of all photographs; those done before with the same weights and options, and not changed since, stay.
+ * @throws CsrmError for weights of another network, options out of range, results of other settings in `out`, a full disk and, where
+ *   `strict`, a photograph that cannot be decoded; InterruptedError between two photographs
+ */
+export async function proposeMasks(options: ProposeOptions): Promise<ProposeSummary> {
+  const { samples, weights, masks: maskOptions, format, device, precision, fresh, strict = false } = options;
+  const { progress = silentProgress } = options;
+  const started = performance.now();
+  const out = resolve(options.out);
+  assertMaskOptions(maskOptions);
+  assertNames(samples, format);
+  const { sam, variant } = loadSam(weights, { device });
+  try {
+    if (precision === "bf16") sam.image_encoder.setPrecision("bfloat16");
+    // The number of points at once changes no mask.
+    const { points_per_batch: _, ...deciding } = maskOptions;
+    const stamp = { weights: await sha256Of(weights), network: variant, precision, format, ...deciding };
+    openStamped(out, stamp, { fresh, note: progress.note });
+    const times: MaskTimes = { embed: 0, decode: 0, draw: 0, select: 0 };
+    const skipped: ProposeSummary["skipped"] = [];
+    let found = 0;
+    const resumed = await workThrough({
+      items: samples,
+      isDone: (sample) => isDone(sample, out, format),
+      read: ({ image }) => decodeImage(image),
+      work({ id, image: file }, image) {
+        const result = naming(`${file} (${image.width} × ${image.height})`, () =>
+          generateMasks(sam, image, maskOptions),
+        );
+        for (const part of Object.keys(times) as (keyof MaskTimes)[]) times[part] += result.times[part];
+        found += result.masks.length;
+        return async () => {
+          const size = { width: image.width, height: image.height };
+          if (format !== "json") await writeMaskFolder(join(out, id), result.masks, size);
+          if (format !== "png") await writeMaskFile(join(out, `${id}.json`), result.masks, size);
+        };
+      },
+      onUnreadable({ id }, error) {
+        if (strict || !(error instanceof CsrmError && error.code === "image")) throw error;
+        skipped.push({ id, reason: messageOf(error) });
+      },
+      progress,
+      label: `masks, ${basename(weights)}`,
+    });
+    const images = samples.length - skipped.length;
+    if (images === 0 && skipped.length > 0) {
+      const message = `none of the ${skipped.length} photographs could be read; the first: ${skipped[0]!.reason}`;
+      throw new CsrmError(message, { code: "image" });
+    }
+    const seconds = (performance.now() - started) / 1000;
+    return { out, network: variant, images, resumed, masks: found, skipped, times, seconds };
+  } finally {
+    sam.dispose();
+  }
+}
+
+/** @throws CsrmError for photographs whose masks would take the place of other files in the folder */
+function assertNames(samples: ProposeOptions["samples"], format: MaskFormat): void {
+  const ids = new Set(samples.map(({ id }) => id));
+  const rename = "rename it, or leave it out with --ids";
+  for (const { id, image } of samples) {
+    if (format !== "png" && isStamp(`${id}.json`))
+      throw expected(`another name than ${id}`, "a photograph", image, rename);
+    const above = id.split("/").map((_, i, parts) => parts.slice(0, i).join("/"));
+    const taken = format === "json" ? undefined : above.find((folder) => ids.has(folder));
+    if (taken === undefined) continue;
+    throw expected(`a folder that is not called like the photograph ${taken}`, "a photograph", image, rename);
+  }
+}
+
+async function isDone({ id, image }: { id: string; image: string }, out: string, format: MaskFormat): Promise<boolean> {
+  const results = [
+    ...(format === "png" ? [] : [join(out, `${id}.json`)]),
+    ...(format === "json" ? [] : [join(out, id, METADATA)]),
+  ];
+  const newer = await Promise.all(results.map((file) => isNewer(file, image)));
+  return newer.every(Boolean);
+}
