@@ -8,12 +8,13 @@ import { readError } from "../../files.ts";
 import { createProgress, duration } from "../../progress.ts";
 import { type MaskOptions, maskDefaults, maskRanges } from "../../refine/sam/options.ts";
 import { type MaskFormat, type ProposeSummary, proposeMasks } from "../../refine/sam/propose-stage.ts";
-import { cpuHasBf16, setThreads } from "../../torch/index.ts";
+import { setThreads } from "../../torch/index.ts";
 import { numberIn } from "../arguments.ts";
 import { deviceName, requireDevice } from "../device.ts";
 import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { requireOutside } from "../paths.ts";
+import { encoderPrecision, type PrecisionFlag, withPrecision } from "../sam-precision.ts";
 
 interface ProposeCommandOptions {
   weights: string;
@@ -22,7 +23,7 @@ interface ProposeCommandOptions {
   ids?: string;
   format: MaskFormat;
   device: string;
-  precision: "auto" | "fp32" | "bf16";
+  precision: PrecisionFlag;
   strict?: boolean;
   fresh?: boolean;
   json?: boolean;
@@ -70,13 +71,7 @@ export function register(program: Command): void {
     const { least, most, whole } = maskRanges[name];
     command.option(`${flagOf(name)} <n>`, description, numberIn({ least, most, whole }), maskDefaults[name]);
   }
-  command
-    .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu")
-    .addOption(
-      new Option("--precision <p>", "arithmetic of the image encoder; auto: bf16 where the hardware has it")
-        .choices(["auto", "fp32", "bf16"])
-        .default("auto"),
-    )
+  withPrecision(command.option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu"))
     .option("--strict", "stop at a photograph that cannot be read instead of skipping it")
     .option("--fresh", "begin anew; results that are there are kept beside it")
     .option(...JSON_OPTION)
@@ -112,13 +107,12 @@ async function propose(options: ProposeCommandOptions): Promise<ProposeSummary> 
   }
   const progress = createProgress();
   setThreads("auto");
-  const auto = device.startsWith("cuda") || cpuHasBf16() ? "bf16" : "fp32";
   return interruptible(
     () =>
       proposeMasks({
         samples: wanted.map((id) => ({ id, image: files.get(id)! })),
         masks: maskOptionsOf(options),
-        precision: precision === "auto" ? auto : precision,
+        precision: encoderPrecision(precision, device),
         ...{ weights, out, format, device, strict, fresh, progress },
       }),
     progress.note,
