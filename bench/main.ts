@@ -43,13 +43,16 @@ async function main(argv: readonly string[]): Promise<void> {
     .filter((name) => !HELPERS.includes(name));
   const options = parseSuite(argv, known);
   if (options.help) return console.log(HELP);
-  const suite = options.from === null ? measureSuite(options) : await readSuite(options.from);
+  const save = async (suite: Suite) => {
+    if (options.json !== null) await writeFileAtomic(options.json, `${JSON.stringify(suite, null, 2)}\n`);
+  };
+  const suite = options.from === null ? await measureSuite(options, save) : await readSuite(options.from);
   if (options.from !== null) {
     for (const section of Object.values(suite.results).flatMap((result) => result.sections ?? [])) {
       console.log(`${sectionText(section)}\n`);
     }
   }
-  if (options.json !== null) await writeFileAtomic(options.json, `${JSON.stringify(suite, null, 2)}\n`);
+  await save(suite);
   const failures = Object.entries(suite.failed);
   for (const [name, message] of failures) console.error(`${name} failed: ${message}`);
   if (failures.length > 0) process.exitCode = 1;
@@ -62,7 +65,11 @@ async function main(argv: readonly string[]): Promise<void> {
   console.log("docs/benchmarks.md has the new figures");
 }
 
-function measureSuite({ names, device, quick, rest }: SuiteOptions): Suite {
+/** @param save gets what there is after every benchmark, so that a run that is ended leaves its first ones */
+async function measureSuite(
+  { names, device, quick, rest }: SuiteOptions,
+  save: (suite: Suite) => Promise<void>,
+): Promise<Suite> {
   requireDevice(device);
   const started = performance.now();
   const before = load();
@@ -85,10 +92,11 @@ function measureSuite({ names, device, quick, rest }: SuiteOptions): Suite {
     const result = runBenchmark(name, [...common, ...rest]);
     if (typeof result === "string") suite.failed[name] = result;
     else suite.results[name] = result;
+    suite.load.after = load();
+    suite.seconds = (performance.now() - started) / 1000;
+    await save(suite);
     console.log("");
   }
-  suite.load.after = load();
-  suite.seconds = (performance.now() - started) / 1000;
   return suite;
 }
 

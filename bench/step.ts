@@ -8,22 +8,14 @@ import { renderScene } from "../src/data/toy/scene.ts";
 import { MemoryBank } from "../src/losses/memory-bank.ts";
 import { buildModel, type ModelInfo } from "../src/models/model-file.ts";
 import { imagenet } from "../src/models/registry.ts";
-import {
-  fromTypedArray,
-  liveTensors,
-  manualSeed,
-  noGrad,
-  scope,
-  setThreads,
-  tensor,
-  zeros,
-} from "../src/torch/index.ts";
+import { fromTypedArray, liveTensors, manualSeed, noGrad, scope, setThreads, tensor } from "../src/torch/index.ts";
 import { clipGradNorm } from "../src/torch/optim/index.ts";
 import { recipeSchema } from "../src/training/config.ts";
 import { csrmStep } from "../src/training/csrm-step.ts";
 import { updateTeacher } from "../src/training/ema.ts";
 import { createOptimizer, normalise, prepare, usesBf16 } from "../src/training/network.ts";
 import { pseudoLabels } from "../src/training/pseudo-labels.ts";
+import { finish } from "./lib/finish.ts";
 import { parseCase, roundsOf } from "./lib/options.ts";
 import { type Row, report } from "./lib/result.ts";
 import { median, ratioOf, timingOf } from "./measure.ts";
@@ -75,16 +67,11 @@ const images = normalise(pixels, info);
 const yardstick = resnet50Yardstick(images);
 const cams = noGrad(() => student.forward(images, { seg: false, rep: false }).cam!);
 
-/** A GPU works on while the CPU goes ahead; reading one number waits for it. */
-function finish(): void {
-  if (device !== "cpu") zeros([1], { device }).item();
-}
-
 const phases: Record<string, number[]> = {};
 function phase<T>(name: string, body: () => T): T {
   const start = performance.now();
   const result = body();
-  finish();
+  finish(device);
   phases[name] ??= [];
   phases[name].push((performance.now() - start) / 1000);
   return result;
@@ -128,7 +115,7 @@ const yards: number[] = [];
 const time = (into: number[], body: () => void) => {
   const start = performance.now();
   body();
-  finish();
+  finish(device);
   into.push((performance.now() - start) / 1000);
 };
 const from = Date.now();
@@ -137,7 +124,7 @@ for (let round = 0; round < ROUNDS; round++) {
   time(yards, yardstick);
   time(steps, step);
   phase("pseudo-labels (of all images, alone)", () =>
-    scope(() => pseudoLabels({ cams, tags, pixels, options: recipe.pseudo_labels })),
+    scope(() => void pseudoLabels({ cams, tags, pixels, options: recipe.pseudo_labels })),
   );
   live.push(liveTensors());
 }

@@ -11,8 +11,9 @@ export function duration(seconds: number): string {
 /** A number with three digits that count, without an exponent. */
 export function significant(value: number): string {
   if (value === 0) return "0";
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toFixed(Math.min(digits, 4));
+  const rounded = Number(value.toPrecision(3));
+  const digits = 2 - Math.floor(Math.log10(Math.abs(rounded)));
+  return rounded.toFixed(Math.min(Math.max(digits, 0), 4));
 }
 
 /** The median, with the least and the most of several runs. */

@@ -1,7 +1,8 @@
 /** csrm's side of the network benchmark in a process of its own, so that its peak memory is one case's: requests as bench/peer.py's. */
 import { createInterface } from "node:readline";
 import { createBackbone } from "../../src/models/registry.ts";
-import { autocast, liveTensors, randn, scope, setThreads, zeros } from "../../src/torch/index.ts";
+import { autocast, liveTensors, randn, scope, setThreads } from "../../src/torch/index.ts";
+import { finish } from "./finish.ts";
 
 interface Request {
   do: "threads" | "prepare_network" | "run_network" | "memory";
@@ -27,9 +28,8 @@ const actions: Record<Request["do"], (request: Request) => object> = {
     model.train();
     model.to({ device, memoryFormat });
     const input = scope(() => randn([images, 3, size, size]).to({ device }).contiguous(memoryFormat));
-    const finish = () => void (device !== "cpu" && scope(() => zeros([1], { device }).item()));
     run = () => {
-      finish();
+      finish(device);
       const start = performance.now();
       scope(() => {
         const loss = autocast({ enabled: request.bf16, dtype: "bfloat16", device }, () =>
@@ -38,7 +38,7 @@ const actions: Record<Request["do"], (request: Request) => object> = {
         loss.backward();
       });
       for (const parameter of model.parameters()) parameter.grad = null;
-      finish();
+      finish(device);
       return (performance.now() - start) / 1000;
     };
     run();

@@ -1,0 +1,59 @@
+/** The command line of gpu-check.ts, and how much time each of its parts may take. */
+import { parseArgs } from "node:util";
+import { deviceName } from "../src/cli/device.ts";
+import { expected } from "../src/errors.ts";
+
+export interface CheckOptions {
+  file: string;
+  quick: boolean;
+  device: string;
+  /** Seconds for everything, the build included; null: as long as it takes. */
+  budget: number | null;
+  /** Seconds that were spent before. */
+  spent: number;
+}
+
+/** Seconds of --quick. */
+export const QUICK_BUDGET = 480;
+
+/** @throws when an option is unknown or no number where one is wanted */
+export function parseCheck(args: readonly string[]): CheckOptions {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean", default: false },
+      budget: { type: "string" },
+      device: { type: "string", default: "cuda" },
+      spent: { type: "string", default: "0" },
+    },
+    allowPositionals: true,
+  });
+  const { quick } = values;
+  const budget = values.budget === undefined ? (quick ? QUICK_BUDGET : null) : seconds("--budget", values.budget);
+  const file = positionals[0] ?? "gpu-check.json";
+  return { file, quick, device: deviceName(values.device), budget, spent: seconds("--spent", values.spent) };
+}
+
+function seconds(name: string, text: string): number {
+  const value = Number(text);
+  if (text !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw expected("a number of seconds", name, text);
+}
+
+/**
+ * Seconds a part may take: what is left of the budget.
+ * @param least seconds below which it is not worth beginning
+ * @returns null when that is more than is left
+ */
+export function allowance(budget: number | null, { spent, least }: { spent: number; least: number }): number | null {
+  if (budget === null) return Number.POSITIVE_INFINITY;
+  return budget - spent < least ? null : budget - spent;
+}
+
+/** Images of Pascal VOC's train_aug, of which a step takes `labelled`. */
+const VOC_IMAGES = 10_582;
+
+/** Seconds of an epoch of VOC's train_aug at so many seconds a step. */
+export function epochSeconds(step: number, labelled: number): number {
+  return (VOC_IMAGES / labelled) * step;
+}
