@@ -41,13 +41,16 @@ function seconds(name: string, text: string): number {
 }
 
 /**
- * Seconds a part may take: what is left of the budget.
+ * Seconds a part may take: what is left of the budget, but no more than `most`, so that one that hangs leaves time for the others.
  * @param least seconds below which it is not worth beginning
  * @returns null when that is more than is left
  */
-export function allowance(budget: number | null, { spent, least }: { spent: number; least: number }): number | null {
+export function allowance(
+  budget: number | null,
+  { spent, least, most }: { spent: number; least: number; most: number },
+): number | null {
   if (budget === null) return Number.POSITIVE_INFINITY;
-  return budget - spent < least ? null : budget - spent;
+  return budget - spent < least ? null : Math.min(budget - spent, most);
 }
 
 /** Images of Pascal VOC's train_aug, of which a step takes `labelled`. */

@@ -38,8 +38,9 @@ const report: { [key: string]: unknown; failed: string[]; suite?: Suite } = {
 };
 
 interface Part {
-  /** Seconds below which it is not begun. */
+  /** Seconds below which it is not begun, and those that it may take, both where there is a budget. */
   least: number;
+  most: number;
   args: string[];
   /** From what it printed to what the report says. */
   read(output: string): object;
@@ -48,8 +49,8 @@ interface Part {
 }
 
 /** Runs one part; what goes wrong is told in the report, and the other parts go on. */
-async function part(name: string, { least, args, read, salvage = () => ({}) }: Part): Promise<void> {
-  const seconds = allowance(budget, { spent: spent(), least });
+async function part(name: string, { least, most, args, read, salvage = () => ({}) }: Part): Promise<void> {
+  const seconds = allowance(budget, { spent: spent(), least, most });
   if (seconds === null) return save(name, { skipped: `not begun: less than ${least} of ${budget} seconds were left` });
   const started = performance.now();
   const watch = watchGpu(gpu);
@@ -57,14 +58,14 @@ async function part(name: string, { least, args, read, salvage = () => ({}) }: P
   const { status, stopped, stdout, stderr } = await runLimited(args, { seconds, cwd: root, env });
   const samples = watch.stop();
   let result: object;
+  const output = () => ({ output: `${stdout}\n${stderr}`.slice(-6000) });
   try {
-    if (stopped)
-      result = { stopped: `after ${seconds.toFixed(0)} seconds: the budget of ${budget} was spent`, ...salvage() };
-    else if (status === 0) result = read(stdout);
-    else throw new Error(`exit code ${status}`);
+    if (status !== 0 && !stopped) throw new Error(`exit code ${status}`);
+    const why = `after ${seconds.toFixed(0)} seconds, for the budget of ${budget}`;
+    result = stopped ? { stopped: why, ...output(), ...salvage() } : read(stdout);
   } catch (error) {
     report.failed.push(name);
-    result = { failed: String(error).slice(0, 300), output: `${stdout}\n${stderr}`.slice(-6000), ...salvage() };
+    result = { failed: String(error).slice(0, 300), ...output(), ...salvage() };
   }
   const { timed } = result as Partial<Result>;
   save(name, {
@@ -90,7 +91,7 @@ const counts = (output: string) => ({
 const folder = mkdtempSync(path.join(tmpdir(), "csrm-gpu-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-await part("device tests", { least: 10, args: tests(deviceTests()), read: counts });
+await part("device tests", { least: 10, most: 120, args: tests(deviceTests()), read: counts });
 
 const steps: Record<string, Result> = {};
 for (const { backbone, size, each, rounds } of STEPS) {
@@ -98,6 +99,7 @@ for (const { backbone, size, each, rounds } of STEPS) {
   const flags = { device, backbone, size, labelled: each, unlabelled: each, rounds };
   await part(name, {
     least: 30,
+    most: 90,
     args: [TSX, "bench/step.ts", "--json", ...Object.entries(flags).map(([key, value]) => `--${key}=${value}`)],
     read(output) {
       const result = JSON.parse(output) as Result & { seconds: { step: { median: number } } };
@@ -119,6 +121,7 @@ const keepSuite = () => {
 };
 await part("benchmarks", {
   least: 60,
+  most: 200,
   args: [TSX, "bench/main.ts", `--device=${device}`, "--json", benchFile, ...(quick ? ["--quick"] : [])],
   read: keepSuite,
   salvage: keepSuite,
@@ -127,14 +130,18 @@ await part("benchmarks", {
 const out = path.join(folder, "demo");
 await part("demonstration", {
   least: 90,
+  most: 150,
   args: [TSX, "src/cli/main.ts", "run", "toy", "--out", out, "--set", `device=${device}`],
   read: () => JSON.parse(readFileSync(path.join(out, "summary.json"), "utf8")),
 });
 // The processor's cores are for the tests alone, and most of these wait for no GPU.
-await part("test suite", { least: 20, args: tests(["--maxWorkers=8"]), read: counts });
+await part("test suite", { least: 20, most: Number.POSITIVE_INFINITY, args: tests(["--maxWorkers=8"]), read: counts });
 
 const { failed } = report;
-console.log(`${failed.length > 0 ? `failed: ${failed.join(", ")}` : "nothing failed"}; figures in ${file}`);
+const undone = Object.keys(parts).filter((name) => "skipped" in parts[name]! || "stopped" in parts[name]!);
+console.log(failed.length > 0 ? `failed: ${failed.join(", ")}` : "nothing failed");
+if (undone.length > 0) console.log(`no time within ${budget} seconds: ${undone.join(", ")}`);
+console.log(`figures in ${file}`);
 process.exitCode = failed.length > 0 ? 1 : 0;
 
 /** The test files that go through every device. */

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { expect, it } from "vitest";
 import { replaceBlock } from "../../bench/lib/docs-block.ts";
 
@@ -16,4 +18,10 @@ it("refuses a document whose comments are not one pair", () => {
   const refused = /expected one "<!-- bench cpu.*found 1 and 0; mend/;
   expect(() => replaceBlock(block.replace(/<!-- end.*-->/, ""), { name: "cpu", content: "b" })).toThrow(refused);
   expect(() => replaceBlock(block + block, { name: "cpu", content: "b" })).toThrow("found 2 and 2");
+});
+
+it("finds its place in docs/benchmarks.md", () => {
+  const text = readFileSync(path.resolve(import.meta.dirname, "../../docs/benchmarks.md"), "utf8");
+  const filled = replaceBlock(text, { name: "cpu", content: "FIGURES" });
+  expect(filled).toMatch(/## Two CPU cores\n\n<!-- bench cpu: .* -->\n\nFIGURES\n\n<!-- end of bench cpu -->\n\n## /);
 });

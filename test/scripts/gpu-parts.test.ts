@@ -25,10 +25,12 @@ describe("gpu-check's command line", () => {
 });
 
 describe("the budget", () => {
-  it("gives a part what is left, and none where that is too little", () => {
-    expect(allowance(480, { spent: 100, least: 60 })).toBe(380);
-    expect(allowance(480, { spent: 450, least: 60 })).toBeNull();
-    expect(allowance(null, { spent: 1e6, least: 60 })).toBe(Number.POSITIVE_INFINITY);
+  it("gives a part what is left up to its own limit, and none where that is too little", () => {
+    const part = { least: 60, most: 200 };
+    expect(allowance(480, { spent: 400, ...part })).toBe(80);
+    expect(allowance(480, { spent: 100, ...part })).toBe(200);
+    expect(allowance(480, { spent: 450, ...part })).toBeNull();
+    expect(allowance(null, { spent: 1e6, ...part })).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
