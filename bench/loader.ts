@@ -18,7 +18,7 @@ const BATCH = 8;
 const JITTER = 0.25;
 
 const options = parseCase({ pictures: 0, size: 256 });
-const rounds = roundsOf(options, 5);
+const rounds = roundsOf(options, 4);
 const pictures = options.pictures || (options.quick ? 32 : 128);
 const batches = Math.floor(pictures / BATCH);
 const { size } = options;

@@ -14,21 +14,21 @@ const IN_SCOPE = 1000;
 
 const options = parseCase({});
 const rounds = roundsOf(options, 7);
-const calls = options.quick ? 20_000 : 100_000;
+const CALLS = options.quick ? 20_000 : 100_000;
 setThreads(1);
 
 const x = ones([4]);
 const y = ones([4]);
 const w = ones([4]).requiresGrad_();
-const cases: { name: string; what: string; body: () => unknown; goal?: string }[] = [
+const cases: { name: string; what: string; body: () => unknown; goal?: string; calls?: number }[] = [
   { name: "add", what: "x + y", body: () => x.add(y), goal: "≤ 1.5" },
   { name: "add_", what: "x += y", body: () => x.add_(y) },
   { name: "cat", what: "cat [x, y]", body: () => cat([x, y]) },
-  { name: "backward", what: "gradient of Σ x · w", body: () => x.mul(w).sum().backward() },
+  { name: "backward", what: "gradient of Σ x · w", body: () => x.mul(w).sum().backward(), calls: CALLS / 10 },
 ];
 
 /** Seconds a call. */
-function ours(body: () => unknown): number {
+function ours(body: () => unknown, calls: number): number {
   const seconds = secondsOf(() => {
     for (let i = 0; i < calls / IN_SCOPE; i++) {
       scope(() => {
@@ -43,9 +43,9 @@ const peer = findPeer("cpu");
 await using python = typeof peer === "string" ? null : startPeer(peer, 1);
 await python?.ask({ do: "threads", threads: 1 });
 const rows: Row[] = [];
-for (const { name, what, body, goal } of cases) {
+for (const { name, what, body, goal, calls = CALLS } of cases) {
   const theirs = python ? () => python.number({ do: "operator", name, calls }) : String(peer);
-  const numbers = await against(rounds, () => ours(body), theirs);
+  const numbers = await against(rounds, () => ours(body, calls), theirs);
   rows.push({ what, ...numbers, more: { goal: goal ?? "" } });
 }
 report({

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { allowance, epochSeconds, parseCheck, QUICK_BUDGET } from "../../scripts/gpu-budget.ts";
 import { sampleOf, usageOf } from "../../scripts/gpu-watch.ts";
 import { runLimited } from "../../scripts/run-limited.ts";
+import { devicesOf } from "../helpers/devices.ts";
 
 describe("gpu-check's command line", () => {
   it("has no budget but with --quick or where it is told one", () => {
@@ -32,6 +33,11 @@ describe("the budget", () => {
     expect(allowance(480, { spent: 450, ...part })).toBeNull();
     expect(allowance(null, { spent: 1e6, ...part })).toBe(Number.POSITIVE_INFINITY);
   });
+});
+
+it("tests that are meant for a GPU fail where there is none", () => {
+  expect(devicesOf("cpu")).toEqual(["cpu"]);
+  expect(() => devicesOf("cpu,cuda:99")).toThrow(/expected a device that libtorch can use .*, got "cuda:99"/);
 });
 
 it("an epoch of VOC's train_aug at the paper's batch and 1.38 s a step takes 456 s", () => {
