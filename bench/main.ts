@@ -10,14 +10,12 @@ import { replaceBlock } from "./lib/docs-block.ts";
 import { describeMachine, load } from "./lib/machine.ts";
 import { parseSuite, type SuiteOptions } from "./lib/options.ts";
 import type { Result } from "./lib/result.ts";
-import { readSuite, type Suite, suiteMarkdown } from "./lib/suite.ts";
+import { readSuite, SUITE, type Suite, suiteMarkdown } from "./lib/suite.ts";
 import { sectionText } from "./lib/table.ts";
 import { RESULT_FILE } from "./measure.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const DOCS = path.join(root, "docs/benchmarks.md");
-/** What runs without a name, in this order. Other files of this folder run by name. */
-const SUITE = ["operator", "networks", "step", "crf", "loader", "predict"];
 const HELPERS = ["main", "measure", "yardstick"];
 /** Load above which others take a part of the cores away. */
 const QUIET = 0.5;

@@ -33,12 +33,17 @@ export async function readSuite(file: string): Promise<Suite> {
   throw new CsrmError(`${file} holds no benchmarks; npm run bench -- --json FILE writes such a file`, { code: "data" });
 }
 
-/** Every section in its order, as Markdown, after where and how it was measured. */
+/** What runs when no benchmark is named, in this order. */
+export const SUITE = ["operator", "networks", "step", "crf", "loader", "predict"];
+
+/** Every section in its order, as Markdown, after where and how it was measured, and what was not. */
 export function suiteMarkdown({ command, date, machine, load, seconds, results }: Suite): string {
   const sections = Object.values(results).flatMap((result) => result.sections);
+  const missing = SUITE.filter((name) => !Object.hasOwn(results, name));
   const head = [
     `    ${command}`,
     "",
+    ...(missing.length > 0 ? [`Not measured in this run: ${missing.join(", ")}.`, ""] : []),
     `${machineText(machine)}. ${date.slice(0, 10)}; ${(seconds / 60).toFixed(1)} minutes; load of the machine ` +
       `${load.before.toFixed(2)} before and ${load.after.toFixed(2)} after. Values are medians (least … most).`,
   ];

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { readSuite, type Suite, suiteMarkdown } from "../../bench/lib/suite.ts";
+import { readSuite, SUITE, type Suite, suiteMarkdown } from "../../bench/lib/suite.ts";
 import { timingOf } from "../../bench/measure.ts";
 
 const suite: Suite = {
@@ -17,6 +17,7 @@ const suite: Suite = {
   load: { before: 0.123, after: 1.9 },
   seconds: 600,
   results: {
+    ...Object.fromEntries(SUITE.map((benchmark) => [benchmark, { benchmark, sections: [] }])),
     step: {
       benchmark: "step",
       sections: [{ title: "One step", unit: "seconds", rows: [{ what: "all", value: timingOf([6]) }] }],
@@ -41,6 +42,11 @@ it("becomes a document that says where and how it was measured", () => {
 |  | csrm |
 |---|---|
 | all | 6.00 s |`);
+});
+
+it("names the benchmarks that it lacks", () => {
+  const { operator: _, ...results } = suite.results;
+  expect(suiteMarkdown({ ...suite, results })).toContain("\n\nNot measured in this run: operator.\n\n");
 });
 
 it("is read from its own file and from that of gpu-check", async () => {
