@@ -21,7 +21,7 @@ class ScaleCrop:
         image = T.resize(image, [height, width], InterpolationMode.BILINEAR)
         right, below = max(0, self.size - width), max(0, self.size - height)
         if right or below:
-            image = T.pad(image, [0, 0, right, below], padding_mode="symmetric")
+            image = T.pad(image, [0, 0, right, below], padding_mode="reflect")
         left = random.randint(0, image.width - self.size)
         top = random.randint(0, image.height - self.size)
         return T.crop(image, top, left, self.size, self.size)

@@ -1,7 +1,8 @@
-/** The command line of gpu-check.ts, and how much time each of its parts may take. */
+/** What gpu-check.ts decides and says without a GPU: its command line, how much time each part may take, what a step means. */
 import { parseArgs } from "node:util";
 import { deviceName } from "../src/cli/device.ts";
 import { expected } from "../src/errors.ts";
+import type { Usage } from "./gpu-watch.ts";
 
 export interface CheckOptions {
   file: string;
@@ -59,4 +60,13 @@ const VOC_IMAGES = 10_582;
 /** Seconds of an epoch of VOC's train_aug at so many seconds a step. */
 export function epochSeconds(step: number, labelled: number): number {
   return (VOC_IMAGES / labelled) * step;
+}
+
+/** What stands below a step's table. */
+export function stepNote(epoch: number, usage: Usage | null): string {
+  const minutes = `${Math.floor(epoch / 60)}:${String(Math.floor(epoch % 60)).padStart(2, "0")}`;
+  const busy = usage
+    ? ` The GPU was busy for ${usage.utilisation} % of the timed rounds, and ${(usage.memory_mib / 1024).toFixed(1)} GiB of it were in use.`
+    : "";
+  return `An epoch of VOC's train_aug takes ${minutes} minutes of such steps.${busy}`;
 }

@@ -1,13 +1,14 @@
 /** What gpu-check.sh does after the build, each part in a process of its own. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Result } from "../bench/lib/result.ts";
 import type { Suite } from "../bench/lib/suite.ts";
 import { requireDevice } from "../src/cli/device.ts";
+import { writeFileAtomicSync } from "../src/files.ts";
 import { runtimeInfo } from "../src/torch/index.ts";
-import { allowance, epochSeconds, parseCheck } from "./gpu-budget.ts";
-import { gpuName, usageOf, watchGpu } from "./gpu-watch.ts";
+import { allowance, epochSeconds, parseCheck, stepNote } from "./gpu-budget.ts";
+import { gpuName, type Usage, usageOf, watchGpu } from "./gpu-watch.ts";
 import { runLimited } from "./run-limited.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -27,6 +28,8 @@ const STEPS = [
 ].filter(({ always }) => always || !quick);
 
 requireDevice(device);
+const folder = mkdtempSync(path.join(tmpdir(), "csrm-gpu-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const { libtorch, cudaDevices } = runtimeInfo();
 const parts: Record<string, object> = {};
 const report: { [key: string]: unknown; failed: string[]; suite?: Suite } = {
@@ -36,6 +39,12 @@ const report: { [key: string]: unknown; failed: string[]; suite?: Suite } = {
   build_seconds: options.spent,
   failed: [],
 };
+
+/** The GPU during a whole part, and during the rounds that it timed. */
+interface Watched {
+  all: Usage | null;
+  timed_rounds?: Usage | null;
+}
 
 interface Part {
   /** Seconds below which it is not begun, and those that it may take, both where there is a budget. */
@@ -54,7 +63,8 @@ async function part(name: string, { least, most, args, read, salvage = () => ({}
   if (seconds === null) return save(name, { skipped: `not begun: less than ${least} of ${budget} seconds were left` });
   const started = performance.now();
   const watch = watchGpu(gpu);
-  const env = { ...process.env, NO_COLOR: "1", CSRM_TEST_DEVICES: `cpu,${device}` };
+  // What a stopped part leaves behind goes with the folder.
+  const env = { ...process.env, NO_COLOR: "1", CSRM_TEST_DEVICES: `cpu,${device}`, TMPDIR: folder };
   const { status, stopped, stdout, stderr } = await runLimited(args, { seconds, cwd: root, env });
   const samples = watch.stop();
   let result: object;
@@ -68,18 +78,15 @@ async function part(name: string, { least, most, args, read, salvage = () => ({}
     result = { failed: String(error).slice(0, 300), ...output(), ...salvage() };
   }
   const { timed } = result as Partial<Result>;
-  save(name, {
-    ...result,
-    wall_seconds: (performance.now() - started) / 1000,
-    gpu: { all: usageOf(samples), ...(timed ? { timed_rounds: usageOf(samples, timed) } : {}) },
-  });
+  const watched: Watched = { all: usageOf(samples), ...(timed ? { timed_rounds: usageOf(samples, timed) } : {}) };
+  save(name, { ...result, wall_seconds: (performance.now() - started) / 1000, gpu: watched });
 }
 
 /** The file is whole after every part, so that a machine that goes away leaves what was measured. */
 function save(name: string, result: object): void {
   parts[name] = result;
   report.seconds = spent();
-  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  writeFileAtomicSync(file, `${JSON.stringify(report, null, 2)}\n`);
   console.log(`${name}: ${JSON.stringify(result).slice(0, 2000)}\n`);
 }
 
@@ -88,9 +95,6 @@ const counts = (output: string) => ({
   tests: /Tests\s+(.*)/.exec(output)?.[1],
   files: /Test Files\s+(.*)/.exec(output)?.[1],
 });
-const folder = mkdtempSync(path.join(tmpdir(), "csrm-gpu-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-
 await part("device tests", { least: 10, most: 120, args: tests(deviceTests()), read: counts });
 
 const steps: Record<string, Result> = {};
@@ -107,6 +111,8 @@ for (const { backbone, size, each, rounds } of STEPS) {
       return { ...result, voc_epoch_seconds: epochSeconds(result.seconds.step.median, each) };
     },
   });
+  const { voc_epoch_seconds: epoch, gpu: usage } = parts[name] as { voc_epoch_seconds?: number; gpu?: Watched };
+  if (epoch !== undefined) steps[name]!.sections[0]!.notes = [stepNote(epoch, usage?.timed_rounds ?? null)];
 }
 
 const benchFile = path.join(folder, "bench.json");

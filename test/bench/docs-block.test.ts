@@ -20,8 +20,10 @@ it("refuses a document whose comments are not one pair", () => {
   expect(() => replaceBlock(block + block, { name: "cpu", content: "b" })).toThrow("found 2 and 2");
 });
 
-it("finds its place in docs/benchmarks.md", () => {
+it("has its places in docs/benchmarks.md", () => {
   const text = readFileSync(path.resolve(import.meta.dirname, "../../docs/benchmarks.md"), "utf8");
-  const filled = replaceBlock(text, { name: "cpu", content: "FIGURES" });
-  expect(filled).toMatch(/## Two CPU cores\n\n<!-- bench cpu: .* -->\n\nFIGURES\n\n<!-- end of bench cpu -->\n\n## /);
+  const place = (name: string) => replaceBlock(text, { name, content: "FIGURES" });
+  const block = (name: string) => `<!-- bench ${name}: .* -->\\n\\nFIGURES\\n\\n<!-- end of bench ${name} -->\\n\\n## `;
+  expect(place("cpu")).toMatch(new RegExp(`## Two CPU cores\\n\\n${block("cpu")}`));
+  expect(place("cuda")).toMatch(new RegExp(block("cuda")));
 });

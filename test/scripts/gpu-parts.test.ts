@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { allowance, epochSeconds, parseCheck, QUICK_BUDGET } from "../../scripts/gpu-budget.ts";
+import { allowance, epochSeconds, parseCheck, QUICK_BUDGET, stepNote } from "../../scripts/gpu-budget.ts";
 import { sampleOf, usageOf } from "../../scripts/gpu-watch.ts";
 import { runLimited } from "../../scripts/run-limited.ts";
 import { devicesOf } from "../helpers/devices.ts";
@@ -42,6 +42,11 @@ it("tests that are meant for a GPU fail where there is none", () => {
 
 it("an epoch of VOC's train_aug at the paper's batch and 1.38 s a step takes 456 s", () => {
   expect(epochSeconds(1.38, 32)).toBeCloseTo(456.3, 1);
+  expect(stepNote(456.3, null)).toBe("An epoch of VOC's train_aug takes 7:36 minutes of such steps.");
+  const usage = { utilisation: 35, busiest: 99, memory_mib: 39_219, samples: 20 };
+  expect(stepNote(65, usage)).toMatch(
+    /takes 1:05 .* busy for 35 % of the timed rounds, and 38\.3 GiB of it were in use\.$/,
+  );
 });
 
 describe("the GPU's samples", () => {
