@@ -10,7 +10,9 @@ const end = (name: string) => `<!-- end of bench ${name} -->`;
  */
 export function replaceBlock(text: string, { name, content }: { name: string; content: string }): string {
   const count = (mark: string) => text.split(mark).length - 1;
-  const block = `${begin(name)}\n\n${content.trim()}\n\n${end(name)}`;
+  // The first line may be code, whose indentation counts.
+  const inner = content.replace(/^\n+/, "").trimEnd();
+  const block = `${begin(name)}\n\n${inner}\n\n${end(name)}`;
   const [begins, ends] = [count(begin(name)), count(end(name))];
   if (begins === 0 && ends === 0) return `${text.trimEnd()}\n\n${block}\n`;
   const [from, to] = [text.indexOf(begin(name)), text.indexOf(end(name))];

@@ -4,13 +4,15 @@ import { expect, it } from "vitest";
 import { replaceBlock } from "../../bench/lib/docs-block.ts";
 
 it("puts a block at the end, then replaces it and nothing else", () => {
-  const first = replaceBlock("# Title\n\ntext\n", { name: "cpu", content: "old figures\n" });
-  expect(first).toMatch(/^# Title\n\ntext\n\n<!-- bench cpu: .* -->\n\nold figures\n\n<!-- end of bench cpu -->\n$/);
+  const first = replaceBlock("# Title\n\ntext\n", { name: "cpu", content: "\n    code\n\nold figures\n" });
+  expect(first).toMatch(
+    /^# Title\n\ntext\n\n<!-- bench cpu: .* -->\n\n {4}code\n\nold figures\n\n<!-- end of bench cpu -->\n$/,
+  );
   const both = replaceBlock(`${first}\n## After\n`, { name: "cuda", content: "gpu" });
   const second = replaceBlock(both, { name: "cpu", content: "new $& figures" });
   expect(second).toContain("new $& figures");
   expect(second).not.toContain("old");
-  expect(second).toBe(both.replace("old figures", () => "new $& figures"));
+  expect(second).toBe(both.replace("    code\n\nold figures", () => "new $& figures"));
 });
 
 it("refuses a document whose comments are not one pair", () => {
