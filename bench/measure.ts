@@ -1,8 +1,8 @@
 /** Timing for benchmarks: warm-up, repeated runs, median and spread, and how a result leaves the process that measured it. */
 import { writeFileSync } from "node:fs";
 
+/** Of several runs: seconds, or whatever was measured. */
 export interface Timing {
-  /** Seconds, median. */
   median: number;
   min: number;
   max: number;
