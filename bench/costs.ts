@@ -27,7 +27,7 @@ import { cpuHasBf16, manualSeed, setThreads } from "../src/torch/index.ts";
 import { recipeSchema } from "../src/training/config.ts";
 import { prepare } from "../src/training/network.ts";
 import { randomStep } from "../src/training/random-step.ts";
-import { type Cost, costOf, listCosts } from "./list-costs.ts";
+import { type Cost, costOf, listCosts } from "./lib/list-costs.ts";
 import { print } from "./measure.ts";
 
 const { values: options } = parseArgs({

@@ -1,76 +1,146 @@
 /**
- * The dense CRF: two labelings of a 512² image with 3 labels, from labels to labels, on one thread ÷ the ResNet-50 yardstick (4 images
- * 512², fp32, two threads) in turn in one run; pydensecrf, which runs each labeling alone, takes 0.76 of those. Then what a
- * second thread gains, on one image and on a batch. `npm run bench -- crf`
+ * The dense CRF, from labels to labels: one and two labelings of an image on one thread ÷ the ResNet-50 yardstick (4 images of 512²,
+ * fp32, two threads), in turn in one run, beside what pydensecrf takes of the same yardstick; and what a second thread gains on one
+ * image and on a batch. `npm run bench -- crf`
  */
-import { availableParallelism } from "node:os";
 import { renderScene } from "../src/data/toy/scene.ts";
 import { denseCrfLabels } from "../src/refine/dense-crf.ts";
 import { fromTypedArray, randn, scope, setThreads, type Tensor } from "../src/torch/index.ts";
-import { median, print, type Timing, timingOf } from "./measure.ts";
+import { parseCase, roundsOf } from "./lib/options.ts";
+import { type Row, report } from "./lib/result.ts";
+import { duration, significant } from "./lib/table.ts";
+import { inTurn, ratioOf, secondsOf, timingOf } from "./measure.ts";
 import { resnet50Yardstick } from "./yardstick.ts";
 
-const ROUNDS = 7;
 const SIZE = 512;
-const LABELS = 3;
 const IMAGES = 4;
+/**
+ * Seconds of pydensecrf (-O3 -march=native, one core, one labeling, 10 iterations) on a machine where the yardstick took 2.68 s. It
+ * runs each labeling of an image alone.
+ */
+const PYDENSECRF = { 128: { 3: 0.075, 21: 0.18 }, 256: { 3: 0.27, 21: 0.6 }, 512: { 3: 1.02, 21: 2.32 } } as const;
+const ITS_YARDSTICK = 2.68;
 
-/** Scene 2 has 165,000 lattice vertices; photographs of this size had 22,000 to 315,000, 129,000 on average. */
-const scenes = [2, 0, 1, 3].map((index) => renderScene({ seed: 0, split: "train", index, size: SIZE }));
-const bytes = Buffer.concat(scenes.map((scene) => scene.rgb));
-const images = fromTypedArray(new Uint8Array(bytes), [IMAGES, SIZE, SIZE, 3]);
+const options = parseCase({});
+const { device } = options;
+const rounds = roundsOf(options, 7);
 
-/** Blobs that fit the image about as well as thresholded activations do: a small and a large disc each of two classes. */
-function labelings(): Tensor {
-  const data = new Uint8Array(IMAGES * 2 * SIZE * SIZE);
+/** Scene 2 has 165,000 lattice vertices at 512²; photographs of that size had 22,000 to 315,000, 129,000 on average. */
+function pixels(size: number, count: number): Tensor {
+  const scenes = [2, 0, 1, 3].slice(0, count).map((index) => renderScene({ seed: 0, split: "train", index, size }));
+  return fromTypedArray(new Uint8Array(Buffer.concat(scenes.map(({ rgb }) => rgb))), [count, size, size, 3]).to({
+    device,
+  });
+}
+
+/**
+ * Blobs that fit the image about as well as thresholded activations do: a small and a large disc each of two classes; with more than
+ * three labels, small discs of the others along the edge.
+ */
+function labelings(size: number, { count, each, labels }: { count: number; each: number; labels: number }): Tensor {
+  const data = new Uint8Array(count * each * size * size);
   for (let i = 0; i < data.length; i++) {
-    const [x, y, u] = [i % SIZE, Math.floor(i / SIZE) % SIZE, Math.floor(i / SIZE ** 2) % 2];
+    const [x, y] = [i % size, Math.floor(i / size) % size].map((at) => (at * SIZE) / size) as [number, number];
+    const u = Math.floor(i / size ** 2) % each;
+    const other = 3 + Math.floor(x / 28);
     if (Math.hypot(x - 200, y - 250) < 120 + 25 * u) data[i] = 1;
     else if (Math.hypot(x - 380, y - 200) < 70 + 20 * u) data[i] = 2;
+    else if (other < labels && Math.hypot((x % 28) - 14, y - 40) < 12) data[i] = other;
   }
-  return fromTypedArray(data, [IMAGES, 2, SIZE, SIZE]);
+  return fromTypedArray(data, [count, each, size, size]).to({ device });
 }
 
-const labels = labelings();
-const yardstick = resnet50Yardstick(randn([4, 3, SIZE, SIZE]));
-const cores = Math.min(2, availableParallelism());
+interface Problem {
+  what: string;
+  size: number;
+  labels: number;
+  each: number;
+}
 
-function seconds(threads: number, body: () => void): number {
+const sizes = options.quick ? [512 as const] : [128 as const, 256 as const, 512 as const];
+const problems: Problem[] = [
+  { what: "512², two labelings, 3 labels", size: SIZE, labels: 3, each: 2 },
+  ...sizes.flatMap((size) =>
+    ([3, 21] as const).map((labels) => ({ what: `${size}², ${labels} labels`, size, labels, each: 1 })),
+  ),
+];
+
+/** A GPU works on while the CPU goes ahead; reading one label waits for it. */
+function crfOf({ size, labels, each }: Problem, count: number): () => void {
+  const images = pixels(size, count);
+  const given = labelings(size, { count, each, labels });
+  return () =>
+    scope(() => {
+      const refined = denseCrfLabels({ images, labels: given, classes: labels });
+      refined.flatten().narrow(0, 0, 1).toArray();
+    });
+}
+const on = (threads: number, body: () => void) => () => {
   setThreads(threads);
-  const start = performance.now();
-  body();
-  return (performance.now() - start) / 1000;
-}
-const crf = (count: number) => () =>
-  void scope(() =>
-    denseCrfLabels({ images: images.narrow(0, 0, count), labels: labels.narrow(0, 0, count), classes: LABELS }),
-  );
-
-const round = () => ({
-  yardstick: seconds(cores, yardstick),
-  one: seconds(1, crf(1)),
-  oneShared: seconds(cores, crf(1)),
-  batch: seconds(1, crf(IMAGES)),
-  batchShared: seconds(cores, crf(IMAGES)),
-});
-round();
-const rounds = Array.from({ length: ROUNDS }, round);
-const over = (value: (r: (typeof rounds)[number]) => number): Timing => timingOf(rounds.map(value));
-const result = {
-  benchmark: "crf",
-  what: `two labelings of a ${SIZE}² image, ${LABELS} labels, one thread`,
-  seconds: { crf: over((r) => r.one), yardstick: over((r) => r.yardstick) },
-  ratio: over((r) => r.one / r.yardstick),
-  threads: cores,
-  scaling: { one_image: over((r) => r.one / r.oneShared), batch_of_4: over((r) => r.batch / r.batchShared) },
+  return secondsOf(body);
 };
-const spread = ({ median, min, max }: Timing, digits = 2) =>
-  `${median.toFixed(digits)} (${min.toFixed(digits)} … ${max.toFixed(digits)})`;
-print(
-  result,
-  [
-    `${result.what}: ${(median(rounds.map((r) => r.one)) * 1000).toFixed(0)} ms, yardstick ${spread(result.seconds.yardstick)} s`,
-    `ratio ${spread(result.ratio, 3)} over ${ROUNDS} rounds; pydensecrf: 0.76`,
-    `${cores} threads: ${spread(result.scaling.one_image)} × on one image, ${spread(result.scaling.batch_of_4)} × on ${IMAGES} images`,
-  ].join("\n"),
-);
+
+const yardstick = on(options.threads, resnet50Yardstick(randn([4, 3, SIZE, SIZE]).to({ device })));
+const sides = {
+  yardstick,
+  ...Object.fromEntries(problems.map((problem) => [problem.what, on(1, crfOf(problem, 1))])),
+};
+for (const side of Object.values(sides)) side();
+const measured = await inTurn<string>(rounds, sides);
+const yards = measured.yardstick!;
+const rows = problems.map(({ what, size, labels, each }): Row => {
+  const numbers = measured[what]!;
+  const ratio = ratioOf(numbers, yards);
+  const known = (each * PYDENSECRF[size as 512][labels as 3]) / ITS_YARDSTICK;
+  return {
+    what,
+    value: timingOf(numbers),
+    peer: timingOf(yards),
+    ratio,
+    // pydensecrf and the ResNet-50 beside it ran on a processor.
+    more:
+      device === "cpu"
+        ? {
+            "pydensecrf ÷ its ResNet-50": known.toFixed(3),
+            "times as fast": significant(known / ratio.median),
+            goal: each === 2 ? "≤ 0.2" : "",
+          }
+        : {},
+  };
+});
+
+const scaling: Row[] = [];
+if (device === "cpu" && options.threads > 1) {
+  for (const count of [1, IMAGES]) {
+    const body = crfOf(problems[0]!, count);
+    const { one, all } = await inTurn(rounds, { one: on(1, body), all: on(options.threads, body) });
+    scaling.push({
+      what: `${count} image${count > 1 ? "s" : ""}: one thread ${duration(timingOf(one).median)}`,
+      value: ratioOf(one, all),
+    });
+  }
+}
+report({
+  benchmark: "crf",
+  sections: [
+    {
+      title: `Dense CRF, ${device === "cpu" ? "one thread" : device}`,
+      unit: "seconds",
+      peer: "ResNet-50 forward and backward, fp32, 4 images of 512²",
+      rows,
+      notes:
+        device !== "cpu"
+          ? []
+          : ["pydensecrf's figures are those of another machine, each with the ResNet-50 of that machine."],
+    },
+    ...(scaling.length > 0
+      ? [
+          {
+            title: `Dense CRF, ${options.threads} threads instead of one: times as fast (512², two labelings)`,
+            unit: "times" as const,
+            rows: scaling,
+          },
+        ]
+      : []),
+  ],
+});

@@ -13,8 +13,8 @@ import { inspectTensors } from "../src/torch/index.ts";
 import { loadRecipe } from "../src/training/config.ts";
 import { openRecipeData } from "../src/training/recipe-data.ts";
 import { pretrainStage, trainStage } from "../src/training/stages.ts";
+import { floorGrowth, levelsOf, type Resources, resourcesNow, spreadOf } from "./lib/resources.ts";
 import { print } from "./measure.ts";
-import { floorGrowth, levelsOf, type Resources, resourcesNow, spreadOf } from "./resources.ts";
 
 const { values: options } = parseArgs({
   options: {

@@ -1,84 +1,54 @@
 /**
- * Overhead of one small operator call: adding two tensors of four numbers, in a scope and in place; beside Python's PyTorch where
- * python3 has one, in turn with ours so that both see the same machine. `npm run bench -- operator`
+ * Overhead of small operator calls, on four numbers: into a new tensor, in place, with a list, and with a gradient; beside Python's
+ * PyTorch, in turn. `npm run bench -- operator`
  */
-import { execFileSync } from "node:child_process";
-import { ones, scope, setThreads } from "../src/torch/index.ts";
-import { median, print } from "./measure.ts";
+import { cat, ones, scope, setThreads } from "../src/torch/index.ts";
+import { against } from "./lib/against.ts";
+import { parseCase, roundsOf } from "./lib/options.ts";
+import { findPeer, peerName, startPeer } from "./lib/peer.ts";
+import { type Row, report } from "./lib/result.ts";
+import { secondsOf } from "./measure.ts";
 
-const CALLS = 200_000;
-const ROUNDS = 7;
+/** Calls between two scopes, as between two ends of a training step. */
+const IN_SCOPE = 1000;
 
-const script = `
-import time, torch
-torch.set_num_threads(1)
-x, y = torch.ones(4), torch.ones(4)
-def run(f, n):
-    t = time.perf_counter()
-    for _ in range(n): f(y)
-    return (time.perf_counter() - t) / n * 1e6
-run(x.add, ${CALLS} // 10)
-print(torch.__version__, run(x.add, ${CALLS}), run(x.add_, ${CALLS}))
-`;
+const options = parseCase({});
+const rounds = roundsOf(options, 7);
+const CALLS = options.quick ? 20_000 : 100_000;
+setThreads(1);
 
-function python(): { version: string; add: number; inPlace: number } | null {
-  try {
-    const text = execFileSync(process.env.PYTHON ?? "python3", ["-c", script], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    const [version, add, inPlace] = text.trim().split(" ");
-    return { version: version!, add: Number(add), inPlace: Number(inPlace) };
-  } catch {
-    return null; // no python3, or one without torch
-  }
-}
+const x = ones([4]);
+const y = ones([4]);
+const w = ones([4]).requiresGrad_();
+const cases: { name: string; what: string; body: () => unknown; goal?: string; calls?: number }[] = [
+  { name: "add", what: "x + y", body: () => x.add(y), goal: "≤ 1.5" },
+  { name: "add_", what: "x += y", body: () => x.add_(y) },
+  { name: "cat", what: "cat [x, y]", body: () => cat([x, y]) },
+  { name: "backward", what: "gradient of Σ x · w", body: () => x.mul(w).sum().backward(), calls: CALLS / 10 },
+];
 
-function ours(): { add: number; inPlace: number } {
-  const x = ones([4]);
-  const y = ones([4]);
-  const time = (body: () => void) => {
-    const start = performance.now();
-    body();
-    return ((performance.now() - start) * 1000) / CALLS;
-  };
-  const add = time(() => {
-    for (let i = 0; i < CALLS / 1000; i++) {
+/** Seconds a call. */
+function ours(body: () => unknown, calls: number): number {
+  const seconds = secondsOf(() => {
+    for (let i = 0; i < calls / IN_SCOPE; i++) {
       scope(() => {
-        for (let k = 0; k < 1000; k++) x.add(y);
+        for (let k = 0; k < IN_SCOPE; k++) body();
       });
     }
   });
-  const inPlace = time(() => {
-    for (let i = 0; i < CALLS; i++) x.add_(y);
-  });
-  return { add, inPlace };
+  return seconds / calls;
 }
 
-setThreads(1);
-ours();
-const rounds = Array.from({ length: ROUNDS }, () => ({ own: ours(), peer: python() }));
-const peers = rounds.flatMap(({ peer }) => peer ?? []);
-const result = {
+const peer = findPeer("cpu");
+await using python = typeof peer === "string" ? null : startPeer(peer, 1);
+await python?.ask({ do: "threads", threads: 1 });
+const rows: Row[] = [];
+for (const { name, what, body, goal, calls = CALLS } of cases) {
+  const theirs = python ? () => python.number({ do: "operator", name, calls }) : String(peer);
+  const numbers = await against(rounds, () => ours(body, calls), theirs);
+  rows.push({ what, ...numbers, more: { goal: goal ?? "" } });
+}
+report({
   benchmark: "operator",
-  microseconds: { add: median(rounds.map((r) => r.own.add)), add_: median(rounds.map((r) => r.own.inPlace)) },
-  python:
-    peers.length === 0
-      ? null
-      : {
-          version: peers[0]!.version,
-          microseconds: { add: median(peers.map((p) => p.add)), add_: median(peers.map((p) => p.inPlace)) },
-          ratio: {
-            add: median(rounds.map(({ own, peer }) => own.add / peer!.add)),
-            add_: median(rounds.map(({ own, peer }) => own.inPlace / peer!.inPlace)),
-          },
-        },
-};
-const us = (value: number) => `${value.toFixed(2)} µs`;
-const lines = [`add ${us(result.microseconds.add)}, add_ ${us(result.microseconds.add_)} a call (median of ${ROUNDS})`];
-if (result.python) {
-  const { version, microseconds, ratio } = result.python;
-  lines.push(`Python's torch ${version}: add ${us(microseconds.add)}, add_ ${us(microseconds.add_)}`);
-  lines.push(`ratio: add ${ratio.add.toFixed(2)}, add_ ${ratio.add_.toFixed(2)}`);
-} else lines.push("no torch in python3, so no peer (PYTHON=… names another interpreter)");
-print(result, lines.join("\n"));
+  sections: [{ title: "Operator calls on four numbers, one thread", unit: "seconds", peer: peerName(peer), rows }],
+});

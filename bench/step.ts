@@ -3,54 +3,36 @@
  * The authors' code takes 8.2 of those at RS-50 256², 4+4 images. `npm run bench -- step`, with other figures
  * `npm run bench -- step --device=cuda --backbone=resnest101 --size=512 --labelled=32 --unlabelled=32 --rounds=3`
  */
-import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { Rng } from "../src/data/rng.ts";
 import { renderScene } from "../src/data/toy/scene.ts";
 import { MemoryBank } from "../src/losses/memory-bank.ts";
 import { buildModel, type ModelInfo } from "../src/models/model-file.ts";
 import { imagenet } from "../src/models/registry.ts";
-import {
-  fromTypedArray,
-  liveTensors,
-  manualSeed,
-  noGrad,
-  scope,
-  setThreads,
-  tensor,
-  zeros,
-} from "../src/torch/index.ts";
+import { fromTypedArray, liveTensors, manualSeed, noGrad, scope, setThreads, tensor } from "../src/torch/index.ts";
 import { clipGradNorm } from "../src/torch/optim/index.ts";
 import { recipeSchema } from "../src/training/config.ts";
 import { csrmStep } from "../src/training/csrm-step.ts";
 import { updateTeacher } from "../src/training/ema.ts";
 import { createOptimizer, normalise, prepare, usesBf16 } from "../src/training/network.ts";
 import { pseudoLabels } from "../src/training/pseudo-labels.ts";
-import { median, print, type Timing, timingOf } from "./measure.ts";
+import { finish } from "./lib/finish.ts";
+import { parseCase, roundsOf } from "./lib/options.ts";
+import { type Row, report } from "./lib/result.ts";
+import { median, ratioOf, timingOf } from "./measure.ts";
 import { resnet50Yardstick } from "./yardstick.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    device: { type: "string", default: "cpu" },
-    backbone: { type: "string", default: "resnest50" },
-    size: { type: "string", default: "256" },
-    labelled: { type: "string", default: "4" },
-    unlabelled: { type: "string", default: "4" },
-    rounds: { type: "string", default: "5" },
-  },
-  strict: false,
-  allowPositionals: true,
-}) as { values: Record<string, string> };
-const { device, backbone } = options as { device: string; backbone: string };
-const [SIZE, LABELLED, UNLABELLED, ROUNDS] = [options.size, options.labelled, options.unlabelled, options.rounds].map(
-  Number,
-) as [number, number, number, number];
+const options = parseCase({ backbone: "resnest50", size: 256, labelled: 4, unlabelled: 4 });
+const { device, threads, backbone, size: SIZE, labelled: LABELLED, unlabelled: UNLABELLED } = options;
+const ROUNDS = roundsOf(options, 5);
 const IMAGES = LABELLED + UNLABELLED;
 const CLASSES = 20;
 const SCENES = 8;
+/** Phases of a step; each pass of a network adds its own, within the first of these. */
+const FORWARD = "networks, pseudo-labels and losses";
+const UPDATE = "clip, SGD, EMA";
+const ALONE = "for comparison: pseudo-labels of all images";
 
-// The yardstick is fixed at two threads; beside a GPU the CRF may have all.
-setThreads(device === "cpu" ? Math.min(2, availableParallelism()) : "auto");
+setThreads(threads);
 manualSeed(0);
 const recipe = recipeSchema.parse({ model: { backbone }, device });
 const names = Array.from({ length: CLASSES + 1 }, (_, i) => `class ${i}`);
@@ -89,16 +71,11 @@ const images = normalise(pixels, info);
 const yardstick = resnet50Yardstick(images);
 const cams = noGrad(() => student.forward(images, { seg: false, rep: false }).cam!);
 
-/** A GPU works on while the CPU goes ahead; reading one number waits for it. */
-function finish(): void {
-  if (device !== "cpu") zeros([1], { device }).item();
-}
-
 const phases: Record<string, number[]> = {};
 function phase<T>(name: string, body: () => T): T {
   const start = performance.now();
   const result = body();
-  finish();
+  finish(device);
   phases[name] ??= [];
   phases[name].push((performance.now() - start) / 1000);
   return result;
@@ -116,7 +93,7 @@ let looks = 0;
 function step(): void {
   looks = 0;
   scope(() => {
-    const output = phase("networks, pseudo-labels and losses", () =>
+    const output = phase(FORWARD, () =>
       csrmStep({
         student: timed(student, () => "student forward"),
         teacher: timed(teacher, () => `teacher pass ${++looks}`),
@@ -125,7 +102,7 @@ function step(): void {
       }),
     );
     phase("backward", () => output.total.backward());
-    phase("clip, SGD, EMA", () => {
+    phase(UPDATE, () => {
       clipGradNorm(student.parameters(), recipe.optimizer.clip_norm);
       optimizer.step();
       optimizer.zeroGrad();
@@ -142,35 +119,70 @@ const yards: number[] = [];
 const time = (into: number[], body: () => void) => {
   const start = performance.now();
   body();
-  finish();
+  finish(device);
   into.push((performance.now() - start) / 1000);
 };
+const from = Date.now();
+const live: number[] = [];
 for (let round = 0; round < ROUNDS; round++) {
   time(yards, yardstick);
   time(steps, step);
-  phase("pseudo-labels (of all images, alone)", () =>
-    scope(() => pseudoLabels({ cams, tags, pixels, options: recipe.pseudo_labels })),
-  );
+  phase(ALONE, () => scope(() => void pseudoLabels({ cams, tags, pixels, options: recipe.pseudo_labels })));
+  live.push(liveTensors());
 }
-const ratio: Timing = timingOf(steps.map((seconds, i) => seconds / yards[i]!));
+const perStep = median(steps);
 const table = Object.fromEntries(Object.entries(phases).map(([name, seconds]) => [name, median(seconds)]));
-const result = {
+const rowsOf = (numbers: Record<string, number[]>) =>
+  Object.entries(numbers).map(
+    ([what, seconds]): Row => ({
+      what,
+      value: timingOf(seconds),
+      more: { "of the step": `${Math.round((100 * median(seconds)) / perStep)} %` },
+    }),
+  );
+// The passes are timed within the forward part; what is left of it is everything else before backward.
+const { [FORWARD]: forward, backward, [UPDATE]: update, [ALONE]: alone, ...passes } = phases;
+const rest = forward!.map((seconds, i) => Object.values(passes).reduce((left, pass) => left - pass[i]!, seconds));
+const phaseRows = rowsOf({
+  ...passes,
+  "pseudo-labels, mixing, losses and the rest": rest,
+  backward: backward!,
+  [UPDATE]: update!,
+  [ALONE]: alone!,
+});
+const peakGib = process.resourceUsage().maxRSS / 2 ** 20;
+const what = `${backbone} ${SIZE}², ${LABELLED}+${UNLABELLED} images, ${precision}, ${device}`;
+const isReference = backbone === "resnest50" && SIZE === 256 && LABELLED === 4 && UNLABELLED === 4 && device === "cpu";
+report({
   benchmark: "step",
-  what: `${backbone} ${SIZE}², ${LABELLED}+${UNLABELLED} images, ${precision}, ${device}`,
-  images_per_second: IMAGES / median(steps),
+  what,
+  timed: { from, to: Date.now() },
+  images_per_second: IMAGES / perStep,
   seconds: { step: timingOf(steps), yardstick: timingOf(yards) },
-  ratio,
+  ratio: ratioOf(steps, yards),
   phases: table,
-  live_tensors: liveTensors(),
-  peak_memory_gib: process.resourceUsage().maxRSS / 2 ** 20,
-};
-const s = (value: number) => `${value.toFixed(2)} s`;
-print(
-  result,
-  [
-    `${result.what}: ${s(median(steps))} a step, yardstick ${s(median(yards))}`,
-    `ratio ${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)} … ${ratio.max.toFixed(2)} over ${ROUNDS} rounds); the authors' code: 8.2`,
-    ...Object.entries(table).map(([name, value]) => `  ${name.padEnd(40)} ${s(value)}`),
-    `peak memory ${result.peak_memory_gib.toFixed(1)} GiB`,
-  ].join("\n"),
-);
+  live_tensors: live,
+  peak_memory_gib: peakGib,
+  sections: [
+    {
+      title: `One training step of CSRM: ${what}, every loss`,
+      unit: "seconds",
+      peer: "ResNet-50 forward and backward, fp32, same images",
+      rows: [
+        {
+          what: "whole step",
+          value: timingOf(steps),
+          peer: timingOf(yards),
+          ratio: ratioOf(steps, yards),
+          more: {
+            ...(isReference ? { "authors' code ÷ its ResNet-50": "8.2", goal: "≤ 3.0" } : {}),
+            "images/s": (IMAGES / perStep).toFixed(2),
+            "peak memory": `${peakGib.toFixed(1)} GiB`,
+            "live tensors, second and last round": `${live[1] ?? live[0]}, ${live.at(-1)}`,
+          },
+        },
+      ],
+    },
+    { title: "Where the time of that step goes", unit: "seconds", rows: phaseRows },
+  ],
+});

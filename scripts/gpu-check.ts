@@ -1,103 +1,161 @@
-/** What gpu-check.sh does after the build: tests, training steps and the demonstration on the GPU, each in a process of its own. */
-import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+/** What gpu-check.sh does after the build, each part in a process of its own. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { promisify } from "node:util";
+import type { Result } from "../bench/lib/result.ts";
+import type { Suite } from "../bench/lib/suite.ts";
 import { requireDevice } from "../src/cli/device.ts";
+import { writeFileAtomicSync } from "../src/files.ts";
 import { runtimeInfo } from "../src/torch/index.ts";
+import { allowance, epochSeconds, parseCheck, stepNote } from "./gpu-budget.ts";
+import { gpuName, type Usage, usageOf, watchGpu } from "./gpu-watch.ts";
+import { runLimited } from "./run-limited.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
-const [file = "gpu-check.json"] = process.argv.slice(2);
-const quick = process.argv.includes("--quick");
 const TSX = "node_modules/tsx/dist/cli.mjs";
-/** Images of Pascal VOC's train_aug and those a step of the paper's batch takes from it. */
-const EPOCH = { images: 10_582, labelled: 32 };
+const options = parseCheck(process.argv.slice(2));
+const { file, quick, device, budget } = options;
+const gpu = Number(device.split(":")[1] ?? 0);
+const began = performance.now();
+const spent = () => options.spent + (performance.now() - began) / 1000;
 
-/** Full steps, every loss and the CRF included. The last two are the paper's networks at the paper's size. */
+/** Full steps, every loss and the CRF included: the paper's networks at the paper's size, and in the middle its batch. */
 const STEPS = [
-  { backbone: "resnest50", size: 256, each: 4, rounds: 5 },
-  { backbone: "resnest101", size: 512, each: 8, rounds: 3 },
-  { backbone: "resnest101", size: 512, each: 32, rounds: 5 },
-  { backbone: "resnest269", size: 512, each: 16, rounds: 3 },
-] as const;
+  { backbone: "resnest101", size: 512, each: 8, rounds: 3, always: true },
+  { backbone: "resnest101", size: 512, each: 32, rounds: 5, always: true },
+  { backbone: "resnest269", size: 512, each: 16, rounds: 3, always: true },
+  { backbone: "resnest269", size: 512, each: 32, rounds: 3, always: false },
+].filter(({ always }) => always || !quick);
 
-requireDevice("cuda");
+requireDevice(device);
+const folder = mkdtempSync(path.join(tmpdir(), "csrm-gpu-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const { libtorch, cudaDevices } = runtimeInfo();
-const report: Record<string, unknown> = { gpu: await gpu("name,memory.total,driver_version"), libtorch, cudaDevices };
-let failed = false;
+const parts: Record<string, object> = {};
+const report: { [key: string]: unknown; failed: string[]; suite?: Suite } = {
+  kind: "csrm gpu check",
+  gpu: gpuName(gpu),
+  ...{ libtorch, cudaDevices, device, quick, budget, parts },
+  build_seconds: options.spent,
+  failed: [],
+};
+
+/** The GPU during a whole part, and during the rounds that it timed. */
+interface Watched {
+  all: Usage | null;
+  timed_rounds?: Usage | null;
+}
+
+interface Part {
+  /** Seconds below which it is not begun, and those that it may take, both where there is a budget. */
+  least: number;
+  most: number;
+  args: string[];
+  /** From what it printed to what the report says. */
+  read(output: string): object;
+  /** What is worth keeping although it failed or was stopped. */
+  salvage?(): object;
+}
 
 /** Runs one part; what goes wrong is told in the report, and the other parts go on. */
-async function part(name: string, args: string[], read: (output: string) => unknown): Promise<void> {
+async function part(name: string, { least, most, args, read, salvage = () => ({}) }: Part): Promise<void> {
+  const seconds = allowance(budget, { spent: spent(), least, most });
+  if (seconds === null) return save(name, { skipped: `not begun: less than ${least} of ${budget} seconds were left` });
   const started = performance.now();
-  const usage = watchGpu();
+  const watch = watchGpu(gpu);
+  // What a stopped part leaves behind goes with the folder.
+  const env = { ...process.env, NO_COLOR: "1", CSRM_TEST_DEVICES: `cpu,${device}`, TMPDIR: folder };
+  const { status, stopped, stdout, stderr } = await runLimited(args, { seconds, cwd: root, env });
+  const samples = watch.stop();
+  let result: object;
+  const output = () => ({ output: `${stdout}\n${stderr}`.slice(-6000) });
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, args, {
-      cwd: root,
-      env: { ...process.env, NO_COLOR: "1" },
-      maxBuffer: 1 << 28,
-    });
-    report[name] = read(stdout);
+    if (status !== 0 && !stopped) throw new Error(`exit code ${status}`);
+    const why = `after ${seconds.toFixed(0)} seconds, for the budget of ${budget}`;
+    result = stopped ? { stopped: why, ...output(), ...salvage() } : read(stdout);
   } catch (error) {
-    failed = true;
-    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
-    report[name] = { failed: String(error).slice(0, 300), output: `${stdout}\n${stderr}`.slice(-6000) };
+    report.failed.push(name);
+    result = { failed: String(error).slice(0, 300), ...output(), ...salvage() };
   }
-  const seconds = (performance.now() - started) / 1000;
-  report[name] = { ...(report[name] as object), wall_seconds: seconds, gpu: usage.stop() };
-  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-  console.log(`${name}: ${JSON.stringify(report[name]).slice(0, 2000)}\n`);
+  const { timed } = result as Partial<Result>;
+  const watched: Watched = { all: usageOf(samples), ...(timed ? { timed_rounds: usageOf(samples, timed) } : {}) };
+  save(name, { ...result, wall_seconds: (performance.now() - started) / 1000, gpu: watched });
 }
 
-async function gpu(fields: string): Promise<string> {
-  const args = [`--query-gpu=${fields}`, "--format=csv,noheader,nounits", "--id=0"];
-  return (await promisify(execFile)("nvidia-smi", args)).stdout.trim();
-}
-
-/** Utilisation in percent and memory in MiB, five times a second. */
-function watchGpu(): { stop(): { utilisation: number; busiest: number; memory_mib: number } } {
-  const query = ["--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", "--id=0", "-lms", "200"];
-  const child = spawn("nvidia-smi", query);
-  let text = "";
-  child.stdout.on("data", (chunk) => {
-    text += chunk;
-  });
-  return {
-    stop() {
-      child.kill();
-      const rows = text
-        .trim()
-        .split("\n")
-        .map((line) => line.split(",").map(Number));
-      const [used, memory] = [0, 1].map((column) => rows.map((row) => row[column]!).filter(Number.isFinite));
-      const mean = used!.reduce((sum, value) => sum + value, 0) / Math.max(1, used!.length);
-      return { utilisation: Math.round(mean), busiest: Math.max(0, ...used!), memory_mib: Math.max(0, ...memory!) };
-    },
-  };
+/** The file is whole after every part, so that a machine that goes away leaves what was measured. */
+function save(name: string, result: object): void {
+  parts[name] = result;
+  report.seconds = spent();
+  writeFileAtomicSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  console.log(`${name}: ${JSON.stringify(result).slice(0, 2000)}\n`);
 }
 
 const tests = (args: string[]) => ["node_modules/vitest/vitest.mjs", "run", ...args];
-const counts = (output: string) => ({ tests: /Tests\s+(.*)/.exec(output)?.[1] });
-await part("device tests", tests(["test/devices.test.ts", "test/refine/tensor-crf.test.ts"]), counts);
+const counts = (output: string) => ({
+  tests: /Tests\s+(.*)/.exec(output)?.[1],
+  files: /Test Files\s+(.*)/.exec(output)?.[1],
+});
+await part("device tests", { least: 10, most: 120, args: tests(deviceTests()), read: counts });
+
+const steps: Record<string, Result> = {};
 for (const { backbone, size, each, rounds } of STEPS) {
-  const args = { device: "cuda", backbone, size, labelled: each, unlabelled: each, rounds };
-  const flags = Object.entries(args).map(([key, value]) => `--${key}=${value}`);
-  await part(
-    `step ${backbone} ${size}² ${each}+${each}`,
-    [TSX, "bench/main.ts", "step", "--json", ...flags],
-    (output) => {
-      const result = JSON.parse(output);
-      const epoch = (EPOCH.images / each) * result.seconds.step.median;
-      return each === EPOCH.labelled ? { ...result, voc_epoch_seconds: epoch } : result;
+  const name = `step ${backbone} ${size}² ${each}+${each}`;
+  const flags = { device, backbone, size, labelled: each, unlabelled: each, rounds };
+  await part(name, {
+    least: 30,
+    most: 90,
+    args: [TSX, "bench/step.ts", "--json", ...Object.entries(flags).map(([key, value]) => `--${key}=${value}`)],
+    read(output) {
+      const result = JSON.parse(output) as Result & { seconds: { step: { median: number } } };
+      steps[name] = result;
+      return { ...result, voc_epoch_seconds: epochSeconds(result.seconds.step.median, each) };
     },
+  });
+  const { voc_epoch_seconds: epoch, gpu: usage } = parts[name] as { voc_epoch_seconds?: number; gpu?: Watched };
+  if (epoch !== undefined) steps[name]!.sections[0]!.notes = [stepNote(epoch, usage?.timed_rounds ?? null)];
+}
+
+const benchFile = path.join(folder, "bench.json");
+const keepSuite = () => {
+  if (!existsSync(benchFile)) return {};
+  const suite = JSON.parse(readFileSync(benchFile, "utf8")) as Suite;
+  const own = process.argv.slice(2).filter((argument) => !argument.startsWith("--spent"));
+  // The paper's steps belong into the same tables.
+  const results = { ...suite.results, ...steps };
+  report.suite = { ...suite, results, command: ["scripts/gpu-check.sh", ...own].join(" ") };
+  return { measured: Object.keys(suite.results), not_measured: suite.failed };
+};
+await part("benchmarks", {
+  least: 60,
+  most: 200,
+  args: [TSX, "bench/main.ts", `--device=${device}`, "--json", benchFile, ...(quick ? ["--quick"] : [])],
+  read: keepSuite,
+  salvage: keepSuite,
+});
+
+const out = path.join(folder, "demo");
+await part("demonstration", {
+  least: 90,
+  most: 150,
+  args: [TSX, "src/cli/main.ts", "run", "toy", "--out", out, "--set", `device=${device}`],
+  read: () => JSON.parse(readFileSync(path.join(out, "summary.json"), "utf8")),
+});
+// The processor's cores are for the tests alone, and most of these wait for no GPU.
+await part("test suite", { least: 20, most: Number.POSITIVE_INFINITY, args: tests(["--maxWorkers=8"]), read: counts });
+
+const { failed } = report;
+const undone = Object.keys(parts).filter((name) => "skipped" in parts[name]! || "stopped" in parts[name]!);
+console.log(failed.length > 0 ? `failed: ${failed.join(", ")}` : "nothing failed");
+if (undone.length > 0) console.log(`no time within ${budget} seconds: ${undone.join(", ")}`);
+console.log(`figures in ${file}`);
+process.exitCode = failed.length > 0 ? 1 : 0;
+
+/** The test files that go through every device. */
+function deviceTests(): string[] {
+  const files = readdirSync(path.join(root, "test"), { recursive: true }).map((name) =>
+    path.join("test", String(name)),
+  );
+  return files.filter(
+    (name) => name.endsWith(".test.ts") && /describeOnDevices/.test(readFileSync(path.join(root, name), "utf8")),
   );
 }
-const out = path.join(mkdtempSync(path.join(tmpdir(), "csrm-gpu-")), "demo");
-const run = ["src/cli/main.ts", "run", "toy", "--out", out, "--set", "device=cuda"];
-await part("demonstration", [TSX, ...run], () => {
-  const summary = path.join(out, "summary.json");
-  return JSON.parse(readFileSync(summary, "utf8"));
-});
-if (!quick) await part("test suite", tests([]), counts);
-console.log(`${failed ? "something failed" : "all parts ran"}; figures in ${file}`);
-process.exitCode = failed ? 1 : 0;

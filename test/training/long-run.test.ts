@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { floorGrowth, levelsOf, resourcesNow, spreadOf } from "../../bench/resources.ts";
+import { floorGrowth, levelsOf, resourcesNow, spreadOf } from "../../bench/lib/resources.ts";
 import { silentProgress } from "../../src/progress.ts";
 import { Stage } from "../../src/run-stage.ts";
 import { openRecipeData } from "../../src/training/recipe-data.ts";

@@ -1,8 +1,8 @@
 /** What a list of many images costs before any of them is opened: listing the folder, reading tags, looking for results. */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openDataset } from "../src/data/dataset.ts";
-import { isNewer } from "../src/resumable.ts";
+import { openDataset } from "../../src/data/dataset.ts";
+import { isNewer } from "../../src/resumable.ts";
 
 /** A thing of which there is one an image, with its price. */
 export interface Cost {

@@ -1,7 +1,7 @@
 /** What a process holds at one moment, and whether it grew: for long runs, where a small leak a step becomes a large one. */
 import { readdirSync } from "node:fs";
-import { liveTensors } from "../src/torch/index.ts";
-import { median } from "./measure.ts";
+import { liveTensors } from "../../src/torch/index.ts";
+import { median } from "../measure.ts";
 
 export interface Resources {
   /** Bytes of memory that the process has. */
