@@ -1,7 +1,7 @@
 /** From a recipe to a network ready to train: built, weights loaded, frozen as asked, on its device, with its optimiser. */
 import type { ClassTable } from "../data/types.ts";
 import type { Backbone } from "../models/backbone.ts";
-import { freeze } from "../models/freeze.ts";
+import { freeze, type Staged } from "../models/freeze.ts";
 import { loadBackboneWeights, readWeightsInfo } from "../models/load-weights.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import { type ParameterGroups, parameterGroups } from "../models/parameter-groups.ts";
@@ -40,7 +40,7 @@ export interface FreezeSettings {
 }
 
 /** Freezes what the settings say and puts the model in its training layout and place. */
-export function prepare(model: Module & { backbone: Backbone }, settings: FreezeSettings, device: string): void {
+export function prepare(model: Module & { backbone: Staged }, settings: FreezeSettings, device: string): void {
   freeze(model, {
     stem: settings.freeze === "stem",
     stages: settings.freeze === "all_but_last" ? 3 : 0,
