@@ -39,13 +39,18 @@ export interface FreezeSettings {
   freeze: "none" | "stem" | "all_but_last";
 }
 
-/** Freezes what the settings say and puts the model in its training layout and place. */
-export function prepare(model: Module & { backbone: Staged }, settings: FreezeSettings, device: string): void {
+/** Freezes what the settings say of a network's backbone. */
+export function freezeAs(model: { backbone: Staged }, settings: FreezeSettings): void {
   freeze(model, {
     stem: settings.freeze === "stem",
     stages: settings.freeze === "all_but_last" ? 3 : 0,
     batchNorm: settings.batch_norm === "frozen",
   });
+}
+
+/** Freezes what the settings say and puts the model in its training layout and place. */
+export function prepare(model: Module & { backbone: Staged }, settings: FreezeSettings, device: string): void {
+  freezeAs(model, settings);
   model.to({ device, memoryFormat: "channels_last" });
   model.train();
 }
@@ -93,7 +98,7 @@ export function createOptimizer(
 }
 
 /** Whether forward passes run in bfloat16: as the recipe says, or where the hardware multiplies it. */
-export function usesBf16(recipe: Recipe): boolean {
+export function usesBf16(recipe: Pick<Recipe, "precision" | "device">): boolean {
   if (recipe.precision !== "auto") return recipe.precision === "bf16";
   return recipe.device.startsWith("cuda") || cpuHasBf16();
 }

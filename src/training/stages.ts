@@ -60,9 +60,9 @@ export async function pretrainStage(options: StageOptions): Promise<StageResult>
   const settings = { batch_norm: batch_norm ?? recipe.model.batch_norm, freeze: freeze ?? recipe.model.freeze };
   prepare(model, settings, recipe.device);
   const task = new PretrainTask({ model, info, dataset, recipe });
-  const checkpoints = folder(options);
+  const checkpoints = checkpointFolder(options);
   if (!existsSync(checkpoints.last)) await task.probe(progress);
-  const result = await run(task, options, checkpoints);
+  const result = await runTraining(task, options, checkpoints);
   if (result.finished) saveModel(result.model, model, info);
   model.dispose();
   return result;
@@ -91,9 +91,9 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
       `all ${task.steps} steps are warm-up, so L_s2c, L_u and L_m never run; set schedule.warmup_steps below schedule.steps`,
     );
   }
-  const checkpoints = folder(options);
+  const checkpoints = checkpointFolder(options);
   assertKept(recipe, checkpoints.kept(task.steps, recipe.checkpoints.every_steps));
-  const result = await run(task, options, checkpoints);
+  const result = await runTraining(task, options, checkpoints);
   if (result.finished) saveModel(result.model, teacher, info);
   student.dispose();
   teacher.dispose();
@@ -138,16 +138,19 @@ function assertKept({ predict, checkpoints }: Recipe, kept: readonly number[]): 
   );
 }
 
-function begin(recipe: Recipe): void {
+/** What every stage does first. */
+export function begin(recipe: Recipe): void {
   setThreads(recipe.threads);
   manualSeed(recipe.seed);
 }
 
-function folder({ stage, recipe }: StageOptions): CheckpointFolder {
+/** Where a stage keeps its checkpoints. */
+export function checkpointFolder({ stage, recipe }: StageOptions): CheckpointFolder {
   return new CheckpointFolder({ folder: stage.checkpoints, stage: stage.name, keep: recipe.checkpoints.keep });
 }
 
-async function run<B>(
+/** The training loop with its log and progress, from the last checkpoint to the end or to the next stop. */
+export async function runTraining<B>(
   task: TrainingTask<B>,
   options: StageOptions,
   checkpoints: CheckpointFolder,
