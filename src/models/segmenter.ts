@@ -1,7 +1,7 @@
 /** The verification networks behind one interface, and their files, which say what they hold. */
 import { CsrmError, naming } from "../errors.ts";
 import { inspectTensors, loadTensors, saveTensors, scope, type Tensor } from "../torch/index.ts";
-import type { Module } from "../torch/nn/index.ts";
+import type { Layer, Module } from "../torch/nn/index.ts";
 import { DeepLabV2 } from "./deeplab-v2.ts";
 import { DeepLabV3Plus } from "./deeplab-v3plus.ts";
 import type { Staged } from "./freeze.ts";
@@ -52,7 +52,8 @@ export function buildSegmenter(info: SegmenterInfo): Segmenter {
   };
 }
 
-function multiScale(model: MultiScale): Segmenter {
+/** A network that is trained on smaller copies of the image and on the largest logits too. */
+export function multiScale<Base extends Staged & Layer>(model: MultiScale<Base>): Segmenter {
   return {
     model,
     backbone: model.base,
