@@ -17,8 +17,12 @@ export interface PairLabels {
 export interface PairOptions {
   /** The labels of an image, of its size; rejects naming the file. Where they come from is the caller's affair: this layer opens none. */
   labels(id: string): Promise<PairLabels>;
-  /** A longer side drawn from a range of whole pixels, or a factor drawn from a list. */
-  resize: { longest: readonly [least: number, most: number] } | { factors: readonly number[] };
+  resize: {
+    /** Range of whole pixels that the longer side is drawn from. */
+    longest: readonly [least: number, most: number];
+    /** Factors to draw from instead. */
+    factors?: readonly number[] | null;
+  };
   /** Resampling of photographs; labels take the nearest pixel. */
   kernel: ImagePlan["kernel"];
   /** Where a photograph smaller than the batch's size lies in it. */
@@ -68,8 +72,9 @@ export function planPair(
 }
 
 function factorOf({ width, height }: Sides, draw: number, resize: PairOptions["resize"]): number {
-  if ("factors" in resize) return resize.factors[Math.floor(draw * resize.factors.length)]!;
-  const [least, most] = resize.longest;
+  const { factors, longest } = resize;
+  if (factors) return factors[Math.floor(draw * factors.length)]!;
+  const [least, most] = longest;
   return (least + Math.floor(draw * (most - least + 1))) / Math.max(width, height);
 }
 

@@ -4,10 +4,6 @@ import { atLeast, fraction, listName, notNegative, path, positive, section, size
 import { crfKernels } from "./method-sections.ts";
 import { batchNorm, clipNorm, freeze, optimizerName } from "./run-sections.ts";
 
-const sides = z
-  .tuple([atLeast(32), atLeast(32)])
-  .refine(([least, most]) => least <= most, "expected the shorter side first for verify.resize.longest");
-
 export const verify = section("a segmentation network trained on the run's label maps (paper section 4)", {
   enabled: z.boolean().default(false).describe("whether csrm run does it; csrm verify does it in any case"),
   network: z
@@ -54,10 +50,19 @@ export const verify = section("a segmentation network trained on the run's label
   epochs: atLeast(1).default(50).describe("passes over the training list; verify.steps, when set, wins"),
   batch: atLeast(1).default(32).describe("images a step"),
   size: sizeInPixels().default([512, 512]).describe("height and width of training images, cut from resized ones"),
-  resize: z
-    .union([z.strictObject({ longest: sides }), z.strictObject({ factors: z.array(positive()).min(1) })])
-    .default({ longest: [320, 640] })
-    .describe("random size before the cut: range of the longer side in pixels, or factors to choose from"),
+  resize: section("random size of an image before the cut", {
+    longest: z
+      .tuple([atLeast(32), atLeast(32)])
+      .refine(([least, most]) => least <= most, "expected the shorter side first for verify.resize.longest")
+      .default([320, 640])
+      .describe("range of its longer side in pixels"),
+    factors: z
+      .array(positive())
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe("factors to choose from instead; null: verify.resize.longest says"),
+  }),
   kernel: z.enum(["cubic", "linear"]).default("cubic").describe("interpolation of resized images"),
   place: z
     .enum(["random", "corner"])
