@@ -54,10 +54,10 @@ export function openRun(options: OpenRunOptions): Run {
       lock = lockFolder(path, note);
     }
     const { freshStage } = options;
+    const resumed = state === "run" && !fresh && goesOn(path, stored, freshStage);
     if (freshStage !== undefined && existsSync(join(path, freshStage))) {
       note(`kept the old results as ${moveAside(join(path, freshStage), now())}`);
     }
-    const resumed = state === "run" && !fresh && goesOn(path, stored);
     if (!resumed) writeFileAtomicSync(join(path, "config.yaml"), dumpRecipe(stored));
     recordSession(path, options, now());
     return new Run({ path, recipe, resumed, lock });
@@ -143,13 +143,14 @@ function withNewKeys(stored: Tree): Tree {
 /**
  * Whether the run there is of the same recipe, but for keys that no stage has read so far. A start of another that came to nothing, e.g.
  * for a misspelt file, is cleared away.
+ * @param freshStage a stage whose results will not stay
  */
-function goesOn(path: string, recipe: Recipe): boolean {
+function goesOn(path: string, recipe: Recipe, freshStage?: StageName): boolean {
   const file = join(path, "config.yaml");
   const differences = diffRecipes(withNewKeys(readYamlMapping(file)), JSON.parse(JSON.stringify(recipe)));
   if (differences.length === 0) return true;
   const unread = (line: string) =>
-    READ_LATE.some(([keys, stage]) => keys.test(line) && hasNoResults(join(path, stage)));
+    READ_LATE.some(([keys, stage]) => keys.test(line) && (stage === freshStage || hasNoResults(join(path, stage))));
   if (differences.every(unread)) {
     writeFileAtomicSync(file, dumpRecipe(recipe));
     return true;

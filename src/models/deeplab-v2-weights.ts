@@ -3,8 +3,7 @@ import { naming } from "../errors.ts";
 import type { StoredTensor } from "../formats/stored-tensor.ts";
 import { openTensorFile } from "../formats/tensor-file.ts";
 import { loadTensor } from "../torch/index.ts";
-import type { StateDict } from "../torch/nn/index.ts";
-import type { DeepLabV2 } from "./deeplab-v2.ts";
+import type { Module, StateDict } from "../torch/nn/index.ts";
 
 /** Older files have no batch counters. */
 const COUNTERS = /\.num_batches_tracked$/;
@@ -26,7 +25,7 @@ const PARTS: Readonly<Record<string, string>> = {
 };
 
 /** The name in DeepLabV2 of a tensor of torchvision's ResNet; names of its own stay. */
-function placeOf(key: string): string {
+export function deepLabV2Name(key: string): string {
   const bare = key.replace(WRAPPERS, "");
   const stem = /^(conv1|bn1)\.(.+)$/.exec(bare);
   if (stem) return `layer1.conv1.${stem[1] === "conv1" ? "conv" : "bn"}.${stem[2]}`;
@@ -43,9 +42,9 @@ export function isCaffe(path: string): boolean {
 }
 
 /** Fills layer1 … layer5; the classifiers keep their own values. @throws CsrmError (code "weights") naming the file and the keys */
-export function loadDeepLabV2Weights(base: DeepLabV2, path: string): void {
+export function loadDeepLabV2Weights(base: Module, path: string): void {
   using file = openTensorFile(path);
-  const stored = new Map<string, StoredTensor>([...file.tensors].map(([key, tensor]) => [placeOf(key), tensor]));
+  const stored = new Map<string, StoredTensor>([...file.tensors].map(([key, tensor]) => [deepLabV2Name(key), tensor]));
   const tensors: StateDict = new Map();
   try {
     for (const [key, tensor] of stored) if (!CLASSIFIERS.test(key)) tensors.set(key, loadTensor(tensor));

@@ -1,7 +1,7 @@
 /** From a recipe to a verification network ready to train: described, built, weights loaded, frozen as asked. */
 import type { ClassTable } from "../data/types.ts";
 import { CsrmError } from "../errors.ts";
-import { DEEPLAB_V2_MEAN_BGR, type DeepLabV2 } from "../models/deeplab-v2.ts";
+import { DEEPLAB_V2_MEAN_BGR } from "../models/deeplab-v2.ts";
 import { isCaffe, loadDeepLabV2Weights } from "../models/deeplab-v2-weights.ts";
 import type { DeepLabV3Plus } from "../models/deeplab-v3plus.ts";
 import { loadBackboneWeights } from "../models/load-weights.ts";
@@ -72,7 +72,7 @@ export function newSegmenter(recipe: Recipe, info: SegmenterInfo): Segmenter {
   const segmenter = buildSegmenter(info);
   const weights = startWeights(recipe);
   if (weights !== null) {
-    if (info.network === "deeplabv2") loadDeepLabV2Weights(segmenter.backbone as DeepLabV2, weights);
+    if (info.network === "deeplabv2") loadDeepLabV2Weights(segmenter.backbone, weights);
     else loadBackboneWeights((segmenter.model as DeepLabV3Plus).backbone, weights);
     if (verify.batch_norm === "train" && isFolded(segmenter)) {
       throw new CsrmError(

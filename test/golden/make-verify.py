@@ -132,11 +132,34 @@ def run(case, recipe):
     return dict(recipe=recipe, steps=steps, running_mean=network.mean.tolist())
 
 
+def inference():
+    """Multi-scale inference with mirror images, as the authors' script has it: sums over mirrors, means over scales, softmax."""
+    height, width, mean, std = 24, 34, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
+    image = ((x * 7 + y * 5 + c * 60 + (x // 8 + y // 6) * 40) % 256).astype(np.uint8)
+    network = Network("backbone", "decoder", dict(batch_norm="frozen"))
+    cases = []
+    for scales in [(1.0,), (0.5, 1.0, 1.5)]:
+        total = 0
+        for scale in scales:
+            size = (round(width * scale), round(height * scale))
+            small = np.asarray(Image.fromarray(image).resize(size, Image.BICUBIC)).astype(np.float64)
+            one = torch.tensor(((small / 255 - mean) / std).transpose(2, 0, 1))
+            with torch.no_grad():
+                pair = torch.stack([one, one.flip(-1)]).double()
+                logits = F.interpolate(network(pair), size=pair.shape[2:], mode="bilinear", align_corners=True)
+                logits = F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
+            total = total + logits[0] + logits[1].flip(-1)
+        chances = torch.softmax(total / len(scales), 0)
+        cases.append(dict(scales=scales, probabilities=[round(value, 7) for value in chances.flatten().tolist()[::7]]))
+    return dict(height=height, width=width, mean=mean, std=std, cases=cases)
+
+
 sizes = [(37, 5), (37, 10), (33, 17), (321, 41), (5, 5)]
 row = lambda have: (np.arange(have) % 251).astype(np.uint8)[None, None]
 nearest = [dict(have=have, want=want, source=reduced(row(have), (1, want))[0, 0].tolist()) for have, want in sizes]
 out = dict(
-    torch=torch.__version__, steps=STEPS, batch=BATCH, size=SIZE, classes=CLASSES, width=WIDTH, nearest=nearest,
+    torch=torch.__version__, steps=STEPS, batch=BATCH, size=SIZE, classes=CLASSES, width=WIDTH, nearest=nearest, inference=inference(),
     cases={name: run(name, recipe) for name, recipe in CASES.items()},
 )
 pathlib.Path(__file__).with_name("verify.json").write_text(json.dumps(out) + "\n")

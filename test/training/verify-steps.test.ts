@@ -1,15 +1,13 @@
 /** Steps of the verification trainings (losses, gradients, groups, schedule, optimiser) against test/golden/make-verify.py in PyTorch. */
 import { describe, expect, it } from "vitest";
 import { resizeNearestCentred } from "../../src/losses/functional.ts";
-import { MultiScale } from "../../src/models/multi-scale.ts";
-import { multiScale, type Segmenter } from "../../src/models/segmenter.ts";
 import { fromTypedArray, liveTensors, scope, type Tensor } from "../../src/torch/index.ts";
-import { BatchNorm2d, Conv2d, Module } from "../../src/torch/nn/index.ts";
 import { recipeSchema } from "../../src/training/config.ts";
 import { freezeAs } from "../../src/training/network.ts";
 import { verifyOptimizer, verifyStep } from "../../src/training/verify-task.ts";
 import { fillArray, fillModule } from "../helpers/fill.ts";
 import { readGolden, recordDeviation } from "../helpers/golden.ts";
+import { tinySegmenter } from "./tiny-segmenter.ts";
 
 interface Step {
   losses: number[];
@@ -33,60 +31,6 @@ const golden = readGolden<{
 }>("verify");
 const { batch, size, classes, width } = golden;
 
-/** Convolution of stride 4 and batch normalisation. */
-class Stage extends Module {
-  readonly conv = new Conv2d(3, width, 3, { stride: 4, padding: 1, bias: false });
-  readonly bn = new BatchNorm2d(width);
-
-  forward(x: Tensor): Tensor {
-    return this.bn.forward(this.conv.forward(x)).relu();
-  }
-}
-
-/** A network of two convolutions, named as DeepLabV2's one scale or as DeepLabV3+. */
-class Tiny extends Module {
-  readonly #first: string;
-  readonly #last: string;
-  readonly stage = new Stage();
-  readonly head = new Conv2d(width, classes, 3, { padding: 1 });
-
-  constructor(first: string, last: string) {
-    super();
-    this.#first = first;
-    this.#last = last;
-  }
-
-  override namedChildren(): [string, Module][] {
-    return [
-      [this.#first, this.stage],
-      [this.#last, this.head],
-    ];
-  }
-
-  stemLayers() {
-    return [];
-  }
-
-  stageLayers() {
-    return [];
-  }
-
-  forward(x: Tensor): Tensor {
-    return this.head.forward(this.stage.forward(x));
-  }
-}
-
-function network(name: keyof typeof golden.cases): { segmenter: Segmenter; tiny: Tiny } {
-  if (name === "deeplabv2") {
-    const tiny = new Tiny("layer", "aspp");
-    return { tiny, segmenter: multiScale(new MultiScale(tiny)) };
-  }
-  const tiny = new Tiny("backbone", "decoder");
-  const looks = (x: Tensor) => [tiny.forward(x)];
-  const rest = { pretrained: ["backbone."], outputs: ["segmentation"], lossAt: "labels" } as const;
-  return { tiny, segmenter: { model: tiny, backbone: tiny, looks, predict: (x) => tiny.forward(x), ...rest } };
-}
-
 /** The same integer arithmetic as in the script. */
 function labels(step: number): Tensor {
   const maps = new Uint8Array(batch * size * size);
@@ -107,7 +51,7 @@ describe.each(Object.keys(golden.cases) as (keyof typeof golden.cases)[])("%s", 
   it("learns step by step as PyTorch's does", () => {
     const { recipe: given, steps, running_mean } = golden.cases[name];
     const recipe = recipeSchema.parse({ precision: "fp32", verify: given });
-    const { segmenter, tiny } = network(name);
+    const { segmenter, runningMean } = tinySegmenter(name, { width, classes });
     fillModule(segmenter.model);
     freezeAs(segmenter, recipe.verify);
     segmenter.model.to({ dtype: "float64" }).train();
@@ -139,7 +83,7 @@ describe.each(Object.keys(golden.cases) as (keyof typeof golden.cases)[])("%s", 
       });
       live.push(liveTensors());
     }
-    const means = tiny.stage.bn.running_mean.toArray().map((mean, c) => Math.abs(mean - running_mean[c]!));
+    const means = runningMean.toArray().map((mean, c) => Math.abs(mean - running_mean[c]!));
     expect(Math.max(...means)).toBeLessThan(1e-12);
     for (const [what, value] of Object.entries(worst)) {
       recordDeviation(`${what}, ${name}`, value);
