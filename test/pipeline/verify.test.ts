@@ -140,3 +140,34 @@ describe("csrm verify --submission", () => {
     expect(existsSync(tar)).toBe(false);
   });
 });
+
+describe("csrm run with verify.enabled", () => {
+  it("makes the label maps of a training list that was not scored, learns from them, and does nothing twice", async () => {
+    const run = path.join(temporaryFolder("whole"), "run");
+    const set = ["verify.enabled=true", "data.lists.score=[val]", "schedule={steps: 2, warmup_steps: 1}"];
+    const args = ["run", "toy-tiny", ...common(), ...set.flatMap((each) => ["--set", each]), "--out", run];
+    const { code, stdout, stderr } = await csrm(...args);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("predict csrm train  12/12")]);
+    expect(stdout).toMatch(/verify_crf +\d/);
+    expect(json(path.join(run, "verify/source.json")).labels).toBe("refine/csrm/train");
+    for (const id of ids) expect(existsSync(path.join(run, "refine/csrm/train", `${id}.png`)), id).toBe(true);
+    const summary = json(path.join(run, "summary.json"));
+    expect(summary.stages.verify).toBeGreaterThan(0);
+    expect(summary.verify).toEqual({ miou: summary.verify.val, val: expect.any(Number) });
+    const { threshold } = json(path.join(run, "evaluate/val-csrm.json"));
+    expect(json(path.join(run, "predict/csrm/train/pseudo/settings.json")).threshold).toBe(threshold);
+    const model = path.join(run, "verify/model.safetensors");
+    const before = statSync(model).mtimeMs;
+    const again = await csrm(...args);
+    expect([again.code, statSync(model).mtimeMs]).toEqual([0, before]);
+    expect(again.stderr).not.toContain("step/s");
+  });
+
+  it("finds out before it trains that the verification cannot be", async () => {
+    const run = path.join(temporaryFolder("early"), "run");
+    const set = ["verify.enabled=true", "verify.weights=/none.pth"].flatMap((each) => ["--set", each]);
+    const { code, stderr } = await csrm("run", "toy-tiny", ...common(), ...set, "--out", run);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("cannot read /none.pth")]);
+    expect(existsSync(path.join(run, "pretrain"))).toBe(false);
+  });
+});
