@@ -152,7 +152,7 @@ function withoutWeights(recipe: Recipe, classes: ClassTable): ModelInfo {
 }
 
 /** Notes what a piece of work complains of, once; the defects of csrm itself pass. */
-async function attempt<T>(problems: string[], work: () => T | Promise<T>): Promise<T | null> {
+export async function attempt<T>(problems: string[], work: () => T | Promise<T>): Promise<T | null> {
   try {
     return await work();
   } catch (error) {

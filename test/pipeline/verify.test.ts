@@ -103,6 +103,31 @@ describe("csrm verify --labels", () => {
   });
 });
 
+describe("csrm verify --dry-run", () => {
+  it("tells network, steps and a step's time, and leaves nothing behind", async () => {
+    const nowhere = path.join(temporaryFolder("dry"), "run");
+    const { code, stdout } = await verify("--dry-run", "--labels", labels, "--out", nowhere, "--json");
+    const { network, images, steps, step, problems } = JSON.parse(stdout);
+    expect([code, problems]).toEqual([0, []]);
+    expect([network.name, network.backbone, images, steps]).toEqual(["deeplabv3plus", "resnet18", 12, 2]);
+    expect(network.trainable).toBe(network.parameters);
+    expect([step.loss > 0.5, step.seconds > 0]).toEqual([true, true]);
+    expect(existsSync(nowhere)).toBe(false);
+  });
+
+  it("lists what stands in the way, with exit code 1", async () => {
+    const nowhere = path.join(temporaryFolder("dry"), "run");
+    const set = ["verify.weights=/none.pth", "verify.list=nothing"].flatMap((each) => ["--set", each]);
+    const { code, stdout } = await verify("--dry-run", "--no-step", "--out", nowhere, ...set);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/PROBLEM +no list nothing/);
+    expect(stdout).toMatch(/PROBLEM +no network at .*--labels names others/);
+    const unreadable = await verify("--dry-run", "--labels", labels, "--out", nowhere, ...set.slice(0, 2));
+    expect(unreadable.stdout).toMatch(/PROBLEM +cannot read \/none\.pth/);
+    expect(unreadable.stdout).toMatch(/one step +not tried, see below/);
+  });
+});
+
 describe("csrm verify --submission", () => {
   it("writes every image of the list, in its own size and with VOC's palette, where the server looks", async () => {
     const list = path.join(root, "ImageSets/Segmentation/test.txt");

@@ -9,6 +9,7 @@ import { type Submission, writeSubmission } from "../../pipeline/submission.ts";
 import { addToSummary, checkVerification, type Verified, verifyRun } from "../../pipeline/verify.ts";
 import { duration } from "../../progress.ts";
 import { buildReport } from "../../report/build.ts";
+import { type DryRunFlags, showVerifyDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { collect } from "../recipe-options.ts";
 import { type RunOptions, withRun } from "../run-options.ts";
@@ -25,6 +26,7 @@ Examples:
   csrm verify --out runs/animals --set verify.epochs=20 --fresh
   csrm verify voc12-animals-mobilenetv2 --labels masks/refined --set verify.list=animals_train --out runs/verify
   csrm verify voc12-deeplabv2 --out runs/voc           DeepLabV2 instead of DeepLabV3+
+  csrm verify --dry-run --out runs/animals             what it would do, and whether all is there
   csrm verify --submission voc.tar --out runs/voc      the test list, as the server of Pascal VOC takes it
 
 Trains the network of the recipe's section verify on label maps that the run's own network makes of the training list (RUN/refine), or on
@@ -32,7 +34,7 @@ those of a folder; never on masks. Writes OUT/verify/model.safetensors, OUT/veri
 masks, the figures in OUT/evaluate and OUT/report.html. The same command goes on where it stopped.`;
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("verify")
     .description("Trains a segmentation network on a run's label maps, measures it, writes a submission.")
     .argument("[recipe]", "a YAML file, or the name of a built-in recipe (default: that of the run folder)")
@@ -46,9 +48,10 @@ export function register(program: Command): void {
       [],
     )
     .option("--fresh", "do the stage anew; the old one is kept beside it")
-    .option(...JSON_OPTION)
+    .option(...JSON_OPTION);
+  withDryRun(command)
     .addHelpText("after", EXAMPLES)
-    .action(async (recipe: string | undefined, options: VerifyOptions) => {
+    .action(async (recipe: string | undefined, options: VerifyOptions & DryRunFlags) => {
       const { out, labels, submission, fresh, json } = options;
       if (submission !== undefined && (fresh || labels !== undefined)) {
         throw expected(
@@ -57,6 +60,7 @@ export function register(program: Command): void {
           fresh ? "--fresh beside it" : "--labels beside it",
         );
       }
+      if (wantsDryRun(options)) return showVerifyDryRun(recipe ?? recipeIn(out), options);
       const common = { out, set: options.set };
       if (submission !== undefined) {
         const written = await withRun(recipe ?? recipeIn(out), common, (run, progress) =>
