@@ -17,7 +17,9 @@ import { describeModel, loadStart, prepare } from "../training/network.ts";
 import { type Plan, planSteps } from "../training/plan.ts";
 import { type RandomStep, randomStep } from "../training/random-step.ts";
 import { openRecipeData } from "../training/recipe-data.ts";
+import { describeSegmenter } from "../training/verify-network.ts";
 import { checkScoredLists } from "./prepare.ts";
+import { checkVerification } from "./verify.ts";
 
 export interface DryRun {
   recipe: Recipe;
@@ -65,6 +67,13 @@ export async function dryRun(recipe: Recipe, options: DryRunOptions): Promise<Dr
     const { weights } = recipe.model;
     if (weights) await attempt(problems, () => readWeightsInfo(weights));
     throw inTheWay(problems);
+  }
+  if (options.scored && recipe.verify.enabled) {
+    // A toy set's lists are drawn with it.
+    const drawn = recipe.data.layout !== "toy";
+    await attempt(problems, () =>
+      drawn ? checkVerification(recipe, classes) : void describeSegmenter(recipe, classes),
+    );
   }
   manualSeed(recipe.seed);
   const device = blocked ? "cpu" : recipe.device;
