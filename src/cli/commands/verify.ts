@@ -23,7 +23,7 @@ interface VerifyOptions extends Omit<RunOptions, "freshStage"> {
 const EXAMPLES = `
 Examples:
   csrm verify --out runs/animals                       after csrm run voc12-animals-mobilenetv2 --out runs/animals
-  csrm verify --out runs/animals --set verify.epochs=20 --fresh
+  csrm verify --out runs/animals --set verify.steps=4000 --fresh
   csrm verify voc12-animals-mobilenetv2 --labels masks/refined --set verify.list=animals_train --out runs/verify
   csrm verify voc12-deeplabv2 --out runs/voc           DeepLabV2 instead of DeepLabV3+
   csrm verify --dry-run --out runs/animals             what it would do, and whether all is there
@@ -43,7 +43,7 @@ export function register(program: Command): void {
     .option("--submission <file>", "no training: predict the list verify.test and write it as a tar for VOC's server")
     .option(
       "--set <key=value>",
-      "another value for a key of the recipe, e.g. verify.epochs=20; may be repeated",
+      "another value for a key of the recipe, e.g. verify.steps=4000; may be repeated",
       collect,
       [],
     )
