@@ -4,6 +4,7 @@ import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/types.ts";
 import { encodeIndexedPng } from "../../src/formats/indexed-png.ts";
+import { labelMapLosses } from "../../src/losses/label-map.ts";
 import { DEEPLAB_V2_MEAN_BGR, DeepLabV2 } from "../../src/models/deeplab-v2.ts";
 import { deepLabV2Name, isCaffe } from "../../src/models/deeplab-v2-weights.ts";
 import { openModel } from "../../src/models/model-file.ts";
@@ -19,6 +20,7 @@ import { openRecipeData } from "../../src/training/recipe-data.ts";
 import type { StageOptions } from "../../src/training/stages.ts";
 import { describeSegmenter, newSegmenter } from "../../src/training/verify-network.ts";
 import { labelReader, verifyStage } from "../../src/training/verify-stage.ts";
+import { fillInput, fillModule } from "../helpers/fill.ts";
 import { temporaryFolder, tinyRecipe as tiny, tinyData } from "../helpers/tiny.ts";
 
 let root: string;
@@ -201,6 +203,32 @@ describe("a verification network", () => {
       .map(([name]) => name);
     expect(new Set(learning.map((name) => name.split(".")[1]))).toEqual(new Set(["layer5", "aspp"]));
     expect(learning.some((name) => name.includes(".bn."))).toBe(false);
+    segmenter.model.dispose();
+  });
+
+  it("is a DeepLabV2 whose every part learns from the four losses, but for its batch normalisation", () => {
+    const recipe = tinyRecipe(root, ["verify.network=deeplabv2", "verify.batch_norm=frozen", "precision=fp32"]);
+    const segmenter = withoutInit(() => newSegmenter(recipe, describeSegmenter(recipe, dataset.classes)));
+    fillModule(segmenter.model);
+    const learning = [...segmenter.model.namedParameters()].filter(([, each]) => each.requiresGrad);
+    expect(learning).toHaveLength(104 + 8); // convolutions, and weights and biases of four classifiers
+    const looks = segmenter.looks(fillInput("input:verify", [1, 3, 49, 65]));
+    expect(looks.map((each) => each.shape.slice(2))).toEqual([
+      [7, 9],
+      [4, 5],
+      [5, 7],
+      [7, 9],
+    ]);
+    const labels = tensor(
+      Uint8Array.from({ length: 49 * 65 }, (_, i) => i % 8),
+      { shape: [1, 49, 65] },
+    );
+    const losses = labelMapLosses(looks, labels, { at: segmenter.lossAt });
+    losses.reduce((sum, each) => sum.add(each)).backward();
+    for (const [name, each] of learning) {
+      const size = each.grad!.abs().sum().item();
+      expect([name, size > 0 && Number.isFinite(size)]).toEqual([name, true]);
+    }
     segmenter.model.dispose();
   });
 
