@@ -47,6 +47,12 @@ export async function verifyDryRun(recipe: Recipe, options: VerifyDryRunOptions)
   if (dataset) await attempt(problems, () => checkVerification(recipe, dataset.classes));
   const built = dataset && (await attempt(problems, () => build(recipe, dataset.classes)));
   const step = built && options.step && problems.length === 0 ? randomStep(built.segmenter, built.info, recipe) : null;
+  if (step && !Number.isFinite(step.loss)) {
+    problems.push(
+      `after one step on random images the loss is ${step.loss}; random weights (verify.weights) with frozen batch normalisation ` +
+        "(verify.batch_norm) or too high a rate (verify.lr) do that",
+    );
+  }
   const parameters = built ? built.segmenter.model.parameters() : [];
   const sizeOf = (list: typeof parameters) => list.reduce((sum, each) => sum + each.numel, 0);
   const network = built && {

@@ -125,6 +125,8 @@ describe("csrm verify --dry-run", () => {
     const unreadable = await verify("--dry-run", "--labels", labels, "--out", nowhere, ...set.slice(0, 2));
     expect(unreadable.stdout).toMatch(/PROBLEM +cannot read \/none\.pth/);
     expect(unreadable.stdout).toMatch(/one step +not tried, see below/);
+    const wild = await verify("--dry-run", "--labels", labels, "--out", nowhere, "--set", "verify.lr=1e30");
+    expect([wild.code, wild.stdout]).toEqual([1, expect.stringMatching(/PROBLEM +after one step .* the loss is NaN/)]);
   });
 });
 
