@@ -17,6 +17,8 @@ export interface OpenRunOptions {
   recipe: Recipe;
   /** Move what is there aside to OUT.old-<time> and begin anew. */
   fresh?: boolean;
+  /** Moves this stage of the run aside alone, to OUT/<stage>.old-<time>, to do it anew. */
+  freshStage?: StageName;
   /** Facts of this session for environment.json, e.g. {threads: 2, precision: "bf16"}. */
   facts?: Readonly<Record<string, unknown>>;
   commandLine?: readonly string[];
@@ -51,7 +53,11 @@ export function openRun(options: OpenRunOptions): Run {
       makeFolder(path);
       lock = lockFolder(path, note);
     }
-    const resumed = state === "run" && !fresh && goesOn(path, stored);
+    const { freshStage } = options;
+    const resumed = state === "run" && !fresh && goesOn(path, stored, freshStage);
+    if (freshStage !== undefined && existsSync(join(path, freshStage))) {
+      note(`kept the old results as ${moveAside(join(path, freshStage), now())}`);
+    }
     if (!resumed) writeFileAtomicSync(join(path, "config.yaml"), dumpRecipe(stored));
     recordSession(path, options, now());
     return new Run({ path, recipe, resumed, lock });
@@ -122,8 +128,11 @@ function withInnerPaths(recipe: Recipe, run: string): Recipe {
   return { ...recipe, data: { ...recipe.data, root: relative(run, root) } };
 }
 
-/** Keys that nothing reads before the predict stage. */
-const READ_LATE = /^(predict|refine)\.|^data\.(lists\.score|masks)/;
+/** Keys that nothing reads before a stage: they may change as long as it has no results. */
+const READ_LATE: readonly [keys: RegExp, stage: StageName][] = [
+  [/^(predict|refine)\.|^data\.(lists\.score|masks)/, "predict"],
+  [/^verify\./, "verify"],
+];
 
 /** A stored recipe with the defaults of keys that came after it: a new key's default is what was done before there was the key. */
 function withNewKeys(stored: Tree): Tree {
@@ -134,12 +143,15 @@ function withNewKeys(stored: Tree): Tree {
 /**
  * Whether the run there is of the same recipe, but for keys that no stage has read so far. A start of another that came to nothing, e.g.
  * for a misspelt file, is cleared away.
+ * @param freshStage a stage whose results will not stay
  */
-function goesOn(path: string, recipe: Recipe): boolean {
+function goesOn(path: string, recipe: Recipe, freshStage?: StageName): boolean {
   const file = join(path, "config.yaml");
   const differences = diffRecipes(withNewKeys(readYamlMapping(file)), JSON.parse(JSON.stringify(recipe)));
   if (differences.length === 0) return true;
-  if (differences.every((line) => READ_LATE.test(line)) && hasNoResults(join(path, "predict"))) {
+  const unread = (line: string) =>
+    READ_LATE.some(([keys, stage]) => keys.test(line) && (stage === freshStage || hasNoResults(join(path, stage))));
+  if (differences.every(unread)) {
     writeFileAtomicSync(file, dumpRecipe(recipe));
     return true;
   }
@@ -147,9 +159,11 @@ function goesOn(path: string, recipe: Recipe): boolean {
     rmSync(join(path, "environment.json"), { force: true });
     return false;
   }
+  const fix = differences.every((line) => /^verify\./.test(line))
+    ? "say csrm verify --fresh to do this stage anew and keep the old one aside"
+    : "choose another --out, or say --fresh to begin anew and keep the old run aside";
   throw new CsrmError(
-    `${path} was made with another configuration (there → now):\n${differences.map((line) => `  ${line}`).join("\n")}\n` +
-      "choose another --out, or say --fresh to begin anew and keep the old run aside",
+    `${path} was made with another configuration (there → now):\n${differences.map((line) => `  ${line}`).join("\n")}\n${fix}`,
     { code: "config" },
   );
 }

@@ -40,6 +40,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/propose.ts"),
   },
   {
+    name: "verify",
+    summary: "train a segmentation network on a run's label maps, measure it, write a submission",
+    load: () => import("./commands/verify.ts"),
+  },
+  {
     name: "evaluate",
     summary: "compare predictions with masks: mean IoU and more",
     load: () => import("./commands/evaluate.ts"),

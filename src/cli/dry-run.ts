@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import { CsrmError, expected, messageOf } from "../errors.ts";
 import { type DryRun, dryRun, gib } from "../pipeline/dry-run.ts";
+import { type VerifyDryRun, verifyDryRun } from "../pipeline/verify-dry-run.ts";
 import { duration } from "../progress.ts";
-import { dumpRecipe, loadRecipe } from "../training/config.ts";
+import { dumpRecipe, loadRecipe, type Recipe } from "../training/config.ts";
 import type { Plan } from "../training/plan.ts";
 import { withToyRoot } from "../training/recipe-data.ts";
 import { requireDevice } from "./device.ts";
@@ -49,7 +50,8 @@ export async function showDryRun(
   if (result.problems.length > 0) process.exitCode = 1;
 }
 
-function deviceProblems(device: string): string[] {
+/** What is known to be wrong with a device before anything is tried there. */
+export function deviceProblems(device: string): string[] {
   try {
     requireDevice(device);
     return [];
@@ -78,6 +80,39 @@ function asText({ recipe, network, data, plan, memory, step, problems }: DryRun,
     if (step.peak_bytes !== null) lines.push(["", `the process took ${gib(step.peak_bytes)} at most`]);
   } else lines.push(["one step", wanted ? "not tried, see below" : "not tried"]);
   lines.push(...problems.map((problem): [string, string] => ["PROBLEM", problem]));
+  return asLines(recipe, lines);
+}
+
+/** The same for `csrm verify`. */
+export async function showVerifyDryRun(
+  name: string,
+  options: Pick<RunOptions, "set" | "json"> & DryRunFlags & { out: string; labels?: string },
+): Promise<void> {
+  const recipe = withToyRoot(loadRecipe(name, { set: options.set }), options.out);
+  const { out, labels, step } = options;
+  const result = await verifyDryRun(recipe, { out, labels, step, problems: deviceProblems(recipe.device) });
+  if (options.json) printJson(result);
+  else print(verifyText(result, step));
+  if (result.problems.length > 0) process.exitCode = 1;
+}
+
+function verifyText({ recipe, network, images, labels, steps, step, problems }: VerifyDryRun, wanted: boolean): string {
+  const count = (value: number) => value.toLocaleString("en");
+  const learn = network && `${count(network.parameters)} parameters, ${count(network.trainable)} of them learn`;
+  const lines: [string, string][] = [
+    ["network", network ? `${network.name} on ${network.backbone}, ${learn}` : "cannot be built, see below"],
+    ["data", images === null ? "not there" : `${count(images)} images, label maps ${labels ?? "of the run"}`],
+    ["steps", steps === null ? "depends on the data" : count(steps)],
+  ];
+  if (step) {
+    const all = steps === null ? "" : `; ${count(steps)} would take ${duration(step.seconds * steps)}`;
+    lines.push(["one step", `${duration(step.seconds)} on random images, loss ${step.loss.toFixed(3)}${all}`]);
+    if (step.peak_bytes !== null) lines.push(["", `the process took ${gib(step.peak_bytes)} at most`]);
+  } else lines.push(["one step", wanted ? "not tried, see below" : "not tried"]);
+  return asLines(recipe, [...lines, ...problems.map((problem): [string, string] => ["PROBLEM", problem])]);
+}
+
+function asLines(recipe: Recipe, lines: readonly [string, string][]): string {
   return `${dumpRecipe(recipe)}\n${lines.map(([label, text]) => `${label.padEnd(10)}${text}`).join("\n")}`;
 }
 

@@ -2,7 +2,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { createProgress, type Progress } from "../progress.ts";
-import { openRun, type Run } from "../run-folder.ts";
+import { type OpenRunOptions, openRun, type Run } from "../run-folder.ts";
 import { loadRecipe } from "../training/config.ts";
 import { withToyRoot } from "../training/recipe-data.ts";
 import { requireDevice } from "./device.ts";
@@ -15,6 +15,7 @@ export interface RunOptions {
   out?: string;
   set: string[];
   fresh?: boolean;
+  freshStage?: OpenRunOptions["freshStage"];
   json?: boolean;
 }
 
@@ -52,6 +53,7 @@ export async function withRun<Result>(
       out,
       recipe: withToyRoot(loaded, out),
       fresh: options.fresh,
+      freshStage: options.freshStage,
       commandLine: process.argv.slice(2),
       note: progress.note,
     });

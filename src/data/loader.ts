@@ -5,6 +5,7 @@ import { CsrmError, expected, messageOf } from "../errors.ts";
 import { type Augment, augmentDefaults, drawAugmentation, planImage, recolour, writePixels } from "./augment.ts";
 import { EpochOrder, type EpochPosition } from "./epoch-order.ts";
 import { decodeImage } from "./image.ts";
+import { drawPair, loadPair, type PairOptions } from "./pairs.ts";
 import { Rng } from "./rng.ts";
 import { type Sampler, samplingWeights } from "./sampler.ts";
 import type { Batch, Dataset, Sample } from "./types.ts";
@@ -14,6 +15,8 @@ export interface LoaderOptions {
   /** Height and width of every picture in pixels. */
   size: readonly [number, number];
   augment?: Partial<Augment>;
+  /** Gives pictures together with label maps, cut as these options say instead of as `augment` says. */
+  pairs?: PairOptions;
   seed?: number;
   /** Batches prepared ahead at the same time, by Node's thread pool (as wide as UV_THREADPOOL_SIZE); 0: only when asked. */
   workers?: number;
@@ -38,6 +41,12 @@ const DEFAULTS = {
 // So many unreadable pictures in a row are no accident but a wrong folder.
 const MAX_SKIPS_IN_A_ROW = 100;
 
+/** A picture's place in a batch. */
+interface Slot {
+  pixels: Uint8Array;
+  labels: Uint8Array | undefined;
+}
+
 interface Prepared {
   batch: Batch;
   /** The state after this batch. */
@@ -53,7 +62,8 @@ export class Loader {
   /** Files that could not be read and were replaced so far (onBadImage "skip"), with the reason. */
   readonly skipped = new Map<string, string>();
   readonly #dataset: Dataset;
-  readonly #options: Required<Omit<LoaderOptions, "augment">>;
+  readonly #options: Required<Omit<LoaderOptions, "augment" | "pairs">>;
+  readonly #pairs: PairOptions | undefined;
   readonly #augment: Augment;
   readonly #order: EpochOrder;
   #state: EpochPosition = { epoch: 0, position: 0 };
@@ -67,6 +77,7 @@ export class Loader {
   constructor(dataset: Dataset, options: LoaderOptions) {
     this.#dataset = dataset;
     this.#options = { ...DEFAULTS, ...options };
+    this.#pairs = options.pairs;
     this.#augment = { ...augmentDefaults, ...options.augment };
     checkOptions(dataset, this.#options, this.#augment);
     const { seed, shuffle, sampler } = this.#options;
@@ -155,12 +166,16 @@ export class Loader {
       ids: new Array<string>(batchSize),
       images: new Uint8Array(batchSize * bytes),
       tags: new Float32Array(batchSize * tagCount),
+      ...(this.#pairs ? { labels: new Uint8Array(batchSize * height * width) } : {}),
       height,
       width,
     };
     const skipped = new Map<string, string>();
     const fill = async (slot: number) => {
-      const target = batch.images.subarray(slot * bytes, (slot + 1) * bytes);
+      const target = {
+        pixels: batch.images.subarray(slot * bytes, (slot + 1) * bytes),
+        labels: batch.labels?.subarray(slot * height * width, (slot + 1) * height * width),
+      };
       const sample = await this.#loadInto(target, this.#order.advance(start, slot), skipped);
       batch.ids[slot] = sample.id;
       if (sample.tags) batch.tags.set(sample.tags, slot * tagCount);
@@ -170,22 +185,22 @@ export class Loader {
   }
 
   /** Puts the picture at `place` of the order into the batch, or the nearest one after it that can be read. */
-  async #loadInto(target: Uint8Array, place: EpochPosition, skipped: Map<string, string>): Promise<Sample> {
-    const [height, width] = this.#options.size;
-    const { autoOrient, seed, onBadImage } = this.#options;
+  async #loadInto(target: Slot, place: EpochPosition, skipped: Map<string, string>): Promise<Sample> {
+    const { seed, onBadImage } = this.#options;
     const { epoch, position } = place;
-    const draws = drawAugmentation(new Rng(seed, "augment", epoch, position), this.#augment);
-    const plan = planImage({ height, width, crop: this.#augment.crop, draws });
+    const load = this.#pairs
+      ? this.#pairLoad(target, this.#pairs, new Rng(seed, "pair", epoch, position))
+      : this.#pictureLoad(target, new Rng(seed, "augment", epoch, position));
     const attempts = Math.min(this.#order.count, MAX_SKIPS_IN_A_ROW);
     for (let attempt = 0; ; attempt++) {
       const sample = this.#dataset.samples[this.#order.sampleAt({ epoch, position: position + attempt })]!;
       try {
-        const image = await decodeImage(sample.image, { autoOrient, plan });
-        writePixels(image, target, { height, width, flip: draws.flip });
-        recolour(target, { height, width, draws });
+        await load(sample);
         return sample;
       } catch (error) {
-        if (onBadImage === "error") throw error;
+        // A label map that is missing or does not fit is no accident of one picture.
+        const itsOwn = !this.#pairs || (error instanceof CsrmError && error.code === "image");
+        if (onBadImage === "error" || !itsOwn) throw error;
         skipped.set(sample.image, messageOf(error));
         if (attempt + 1 < attempts) continue;
         const message = `${attempts} images in a row cannot be read, the last: ${messageOf(error)}`;
@@ -193,9 +208,37 @@ export class Loader {
       }
     }
   }
+
+  #pictureLoad({ pixels }: Slot, rng: Rng): (sample: Sample) => Promise<void> {
+    const [height, width] = this.#options.size;
+    const { autoOrient } = this.#options;
+    const draws = drawAugmentation(rng, this.#augment);
+    const plan = planImage({ height, width, crop: this.#augment.crop, draws });
+    return async (sample) => {
+      const image = await decodeImage(sample.image, { autoOrient, plan });
+      writePixels(image, pixels, { height, width, flip: draws.flip });
+      recolour(pixels, { height, width, draws });
+    };
+  }
+
+  #pairLoad({ pixels, labels }: Slot, options: PairOptions, rng: Rng): (sample: Sample) => Promise<void> {
+    const [height, width] = this.#options.size;
+    const draws = drawPair(rng, options);
+    return async (sample) =>
+      loadPair(
+        sample.image,
+        await options.labels(sample.id),
+        { pixels, labels: labels!, height, width },
+        { draws, options },
+      );
+  }
 }
 
-function checkOptions(dataset: Dataset, options: Required<Omit<LoaderOptions, "augment">>, augment: Augment): void {
+function checkOptions(
+  dataset: Dataset,
+  options: Required<Omit<LoaderOptions, "augment" | "pairs">>,
+  augment: Augment,
+): void {
   const { batchSize, size, workers } = options;
   const { crop, scale, flip, jitter, blur } = augment;
   if (dataset.samples.length === 0) throw expected("at least one image", `the data set ${dataset.name}`, "none");

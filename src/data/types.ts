@@ -34,6 +34,8 @@ export interface Batch {
   images: Uint8Array;
   /** B × C multi-hot as 0 or 1; a row of zeros for an image without tags. */
   tags: Float32Array;
+  /** B × H × W class indices, 255 = none; where the loader was given label maps. */
+  labels?: Uint8Array;
   height: number;
   width: number;
 }

@@ -1,9 +1,9 @@
 /** Evaluates a folder of predictions against a folder of masks. */
 import { resolve } from "node:path";
+import { classIndexer } from "../data/class-index.ts";
 import type { ClassTable } from "../data/types.ts";
 import { expected, naming } from "../errors.ts";
 import type { Source } from "../inference/predictor.ts";
-import { classIndexer } from "./class-index.ts";
 import { forEachConcurrently } from "./concurrency.ts";
 import { Counts } from "./counts.ts";
 import {

@@ -128,6 +128,16 @@ function isEvaluation(value: unknown): value is Evaluation {
   );
 }
 
+/** Mean IoU by method and list, as summary.json has it; `miou` is that of a method's first list. */
+export function miousOf(evaluations: readonly Evaluation[]): Record<string, Record<string, number>> {
+  const methods: Record<string, Record<string, number>> = {};
+  for (const { method, split, miou } of evaluations) {
+    methods[method!] ??= { miou };
+    methods[method!]![split!] = miou;
+  }
+  return methods;
+}
+
 function assemble(metrics: Metrics, kind: Evaluation["kind"], context: EvaluationContext): Evaluation {
   const { classes, count, resized = 0 } = context;
   return {

@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join, sep } from "node:path";
+import { classIndexer } from "../data/class-index.ts";
 import type { ClassTable } from "../data/types.ts";
 import { CsrmError, expected } from "../errors.ts";
 import { readError, readFileBytes } from "../files.ts";
 import { decodeLabelPng } from "../formats/indexed-png.ts";
-import { classIndexer } from "./class-index.ts";
 import type { LabelMap } from "./confusion.ts";
 
 /** Reads masks of one folder. */

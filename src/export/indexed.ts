@@ -1,9 +1,9 @@
 /** Label maps as indexed PNG with the VOC palette, with the ids of another class table where one is given. */
 import { join } from "node:path";
+import { classIndexer } from "../data/class-index.ts";
 import type { ClassTable } from "../data/types.ts";
 import { suggestion } from "../did-you-mean.ts";
 import { CsrmError } from "../errors.ts";
-import { classIndexer } from "../evaluation/class-index.ts";
 import { writeFileAtomic } from "../files.ts";
 import { encodeIndexedPng, type LabelMap } from "../formats/indexed-png.ts";
 import type { Progress } from "../progress.ts";

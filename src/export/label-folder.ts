@@ -1,11 +1,11 @@
 /** A folder of finished label maps that is to be exported, with what its ids mean and the photographs it belongs to. */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { classIndexer } from "../data/class-index.ts";
 import { imageSize } from "../data/image.ts";
 import { imagesOf, labelIds } from "../data/label-files.ts";
 import type { ClassTable } from "../data/types.ts";
 import { CsrmError, expected } from "../errors.ts";
-import { classIndexer } from "../evaluation/class-index.ts";
 import { readFileBytes } from "../files.ts";
 import { decodeLabelPng, type LabelMap } from "../formats/indexed-png.ts";
 

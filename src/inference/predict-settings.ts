@@ -53,7 +53,7 @@ export function predictionStamp(
 }
 
 /** @throws CsrmError when a network was trained for other classes than a data set has */
-export function assertClasses(info: ModelInfo, classes: ClassTable, file: string): void {
+export function assertClasses(info: Pick<ModelInfo, "classes">, classes: ClassTable, file: string): void {
   const textOf = ({ ids, names }: ClassTable) => ids.map((id, k) => `${id} ${names[k]}`).join(", ");
   if (textOf(info.classes) !== textOf(classes)) {
     throw expected(

@@ -1,6 +1,6 @@
 /** Maths shared by the losses: the void label, resizing of logits and labels, masking by image tags, cross-entropy over the known pixels. */
 
-import { cat, F, ones, type Tensor, tensor, zeros } from "../torch/index.ts";
+import { arange, cat, F, ones, scope, type Tensor, tensor, zeros } from "../torch/index.ts";
 
 /** The label of pixels that no loss may look at. */
 export const VOID = 255;
@@ -25,6 +25,21 @@ export function resizeNearest(labels: Tensor, size: readonly [number, number]): 
     resized = resized.indexSelect(dim, tensor(source, { device: labels.device }));
   }
   return resized;
+}
+
+/** Nearest resize as Pillow's: output i is the input at its centre, ⌊(i + ½)·H/h⌋. @param maps [..., H, W] @returns [..., h, w] */
+export function resizeNearestCentred(maps: Tensor, [height, width]: readonly [number, number]): Tensor {
+  return scope(() => maps.indexSelect(-2, centres(maps, -2, height)).indexSelect(-1, centres(maps, -1, width)));
+}
+
+function centres(maps: Tensor, dim: number, to: number): Tensor {
+  const from = maps.size(dim);
+  return arange(0, to, { dtype: "float64", device: maps.device })
+    .add(0.5)
+    .mul(from / to)
+    .floor()
+    .clamp(0, from - 1)
+    .to("int64");
 }
 
 /**

@@ -158,6 +158,15 @@ export class DeepLabV2 extends Module {
     this.classes = classes;
   }
 
+  /** What freezing calls the stem. */
+  stemLayers(): Layer[] {
+    return [this.layer1];
+  }
+
+  stageLayers(): Layer[][] {
+    return [[this.layer2], [this.layer3], [this.layer4], [this.layer5]];
+  }
+
   /** The maps after layer1 … layer5. */
   stages(x: Tensor): Tensor[] {
     let y = x;

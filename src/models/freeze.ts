@@ -1,7 +1,14 @@
 /** Freezing parts of a network's backbone. */
 import { expected } from "../errors.ts";
-import { BatchNorm2d, type Module } from "../torch/nn/index.ts";
-import type { Backbone } from "./backbone.ts";
+import { BatchNorm2d, type Layer, type Module } from "../torch/nn/index.ts";
+
+/** A backbone, or a network that is one but for its last layers. */
+export type Staged = Module & {
+  /** Layers before the first stage. */
+  stemLayers(): Layer[];
+  /** Layers of each of the four stages. */
+  stageLayers(): Layer[][];
+};
 
 export interface FreezeOptions {
   /** Freezes the layers before the first stage. */
@@ -17,7 +24,7 @@ export interface FreezeOptions {
  * statistics, also while training. Never thaws. Call it before the optimiser takes the parameters.
  */
 export function freeze(
-  model: { backbone: Backbone },
+  model: { backbone: Staged },
   { stem = false, batchNorm = false, stages = 0 }: FreezeOptions,
 ): void {
   const { backbone } = model;

@@ -20,6 +20,8 @@ export interface ModelInfo extends Normalisation {
 }
 
 const METADATA_KEY = "csrm_model";
+/** Says in a file that it holds a verification network; see src/models/segmenter.ts. */
+export const SEGMENTER_KEY = "csrm_segmenter";
 
 /** Builds the network with freshly drawn weights. */
 export function buildModel(info: ModelInfo & { kind: "csrm" }): CSRM;
@@ -96,6 +98,11 @@ export function assertCompatible(got: ModelInfo, want: ModelInfo, path: string):
 function requireInfo(metadata: Record<string, string>, path: string): ModelInfo {
   const info = parseModelInfo(metadata, path);
   if (info) return info;
+  if (SEGMENTER_KEY in metadata) {
+    throw new CsrmError(`${path} holds a verification network, which has no activation maps; csrm verify uses it`, {
+      code: "weights",
+    });
+  }
   throw new CsrmError(
     `${path} holds tensors but does not say which network they are; expected a model.safetensors that csrm wrote ` +
       "(csrm weights convert --classes makes one of another program's network)",

@@ -1,7 +1,7 @@
 /** The wrapper of DeepLabV2's public training: one network on the image and on smaller copies of it, and the largest logit of each pixel. */
 import { expected } from "../errors.ts";
 import { F, scope, type Tensor } from "../torch/index.ts";
-import { Module } from "../torch/nn/index.ts";
+import { type Layer, Module } from "../torch/nn/index.ts";
 import type { DeepLabV2 } from "./deeplab-v2.ts";
 
 export interface MultiScaleLogits {
@@ -15,12 +15,12 @@ export interface MultiScaleLogits {
  * Looks at the image at scale 1 and at smaller ones and takes the largest logit of each pixel. Training puts a loss on each scale
  * and on the maximum. Parameters: base.*.
  */
-export class MultiScale extends Module {
-  readonly base: DeepLabV2;
+export class MultiScale<Base extends Layer = DeepLabV2> extends Module {
+  readonly base: Base;
   readonly factors: readonly number[];
 
   /** @param factors beside 1, each between 0 and 1 */
-  constructor(base: DeepLabV2, factors: readonly number[] = [0.5, 0.75]) {
+  constructor(base: Base, factors: readonly number[] = [0.5, 0.75]) {
     super();
     if (!factors.every((factor) => factor > 0 && factor < 1)) throw expected("factors in 0..1", "scales", factors);
     this.base = base;

@@ -17,8 +17,10 @@ import { describeModel, loadStart, prepare } from "../training/network.ts";
 import type { Plan } from "../training/plan.ts";
 import type { RandomStep } from "../training/random-step.ts";
 import { openRecipeData } from "../training/recipe-data.ts";
+import { describeSegmenter } from "../training/verify-network.ts";
 import { dryTrainings } from "./dry-run-training.ts";
 import { checkScoredLists } from "./prepare.ts";
+import { checkVerification } from "./verify.ts";
 
 export interface DryRun {
   recipe: Recipe;
@@ -68,6 +70,13 @@ export async function dryRun(recipe: Recipe, options: DryRunOptions): Promise<Dr
     const { weights } = recipe.model;
     if (weights) await attempt(problems, () => readWeightsInfo(weights));
     throw inTheWay(problems);
+  }
+  if (options.scored && recipe.verify.enabled) {
+    // A toy set's lists are drawn with it.
+    const drawn = recipe.data.layout !== "toy";
+    await attempt(problems, () =>
+      drawn ? checkVerification(recipe, classes) : void describeSegmenter(recipe, classes),
+    );
   }
   manualSeed(recipe.seed);
   const device = blocked ? "cpu" : recipe.device;
@@ -157,7 +166,7 @@ function withoutWeights(recipe: Recipe, classes: ClassTable, kind: ModelInfo["ki
 }
 
 /** Notes what a piece of work complains of, once; the defects of csrm itself pass. */
-async function attempt<T>(problems: string[], work: () => T | Promise<T>): Promise<T | null> {
+export async function attempt<T>(problems: string[], work: () => T | Promise<T>): Promise<T | null> {
   try {
     return await work();
   } catch (error) {

@@ -65,12 +65,14 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
     });
     if (measured) results.push(await measure({ ...row, key: `${key}_crf` }, { predictions: refined, crf: true }));
   }
-  const run = path.dirname(options.folders.evaluate);
-  for (const result of results) {
-    const file = path.join(options.folders.evaluate, `${result.split}-${result.method}.json`);
-    await writeFileAtomic(file, `${JSON.stringify(movable(result, run), null, 2)}\n`);
-  }
+  for (const result of results) await writeEvaluation(options.folders.evaluate, result);
   return results;
+}
+
+/** Writes RUN/evaluate/<list>-<method>.json. @param folder RUN/evaluate */
+export async function writeEvaluation(folder: string, result: Evaluation): Promise<void> {
+  const text = JSON.stringify(movable(result, path.dirname(folder)), null, 2);
+  await writeFileAtomic(path.join(folder, `${result.split}-${result.method}.json`), `${text}\n`);
 }
 
 /** With folders inside the run told from there, so that a run folder may be moved. */

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Dataset } from "../data/types.ts";
 import { CsrmError } from "../errors.ts";
-import type { Evaluation } from "../evaluation/evaluation.ts";
+import { type Evaluation, miousOf } from "../evaluation/evaluation.ts";
 import { readFileBytes } from "../files.ts";
 import { interrupted, throwIfInterrupted } from "../interrupt.ts";
 import { modelInfo } from "../models/model-file.ts";
@@ -19,6 +19,7 @@ import { chosenModel } from "./chosen-model.ts";
 import { evaluateAll } from "./evaluations.ts";
 import { predictAll } from "./predictions.ts";
 import { checkScoredLists, openTrainingData } from "./prepare.ts";
+import { checkVerification, isVerified, verifyRun } from "./verify.ts";
 
 export interface Summary {
   recipe: string;
@@ -43,6 +44,7 @@ export async function runPipeline(run: Run, progress: Progress, options: Pipelin
   setThreads(recipe.threads);
   const dataset = await openTrainingData(recipe, progress);
   await checkScoredLists(recipe);
+  if (recipe.verify.enabled) await checkVerification(recipe, dataset.classes);
   const start = options.start ? sharedStart(options.start) : await pretrainOf(run, dataset, progress);
   const trained = await trainOf(run, dataset, { progress, start: start.model });
 
@@ -61,13 +63,16 @@ export async function runPipeline(run: Run, progress: Progress, options: Pipelin
   const evaluating = { seconds: secondsOf(evaluate.results()) + evaluateSeconds() };
   evaluate.finish(evaluating);
 
+  const verified = recipe.verify.enabled || isVerified(run) ? await verifyRun(run, progress) : null;
+
   const stages = {
     pretrain: start.seconds,
     train: trained.seconds,
     predict: predicting.seconds,
     evaluate: evaluating.seconds,
+    ...(verified ? { verify: verified.seconds } : {}),
   };
-  const summary = summaryOf(recipe, stages, evaluations);
+  const summary = summaryOf(recipe, stages, [...evaluations, ...(verified?.evaluations ?? [])]);
   run.writeSummary(summary);
   await buildReport({ runDir: run.path });
   return summary;
@@ -157,11 +162,7 @@ function secondsOf(results: unknown): number {
 }
 
 function summaryOf(recipe: Recipe, stages: Summary["stages"], evaluations: readonly Evaluation[]): Summary {
-  const methods: Record<string, Record<string, number>> = {};
-  for (const { method, split, miou } of evaluations) {
-    methods[method!] ??= { miou };
-    methods[method!]![split!] = miou;
-  }
+  const methods = miousOf(evaluations);
   const seconds = Object.values(stages).reduce((sum, value) => sum + value, 0);
   return { recipe: recipe.name, seconds, stages, ...methods };
 }

@@ -4,7 +4,8 @@
  * bits for any number of them; energies or labels on a GPU stay there.
  */
 import { expected } from "../errors.ts";
-import { arange, F, fromTypedArray, noGrad, op, scope, type Tensor } from "../torch/index.ts";
+import { resizeNearestCentred } from "../losses/functional.ts";
+import { F, fromTypedArray, noGrad, op, scope, type Tensor } from "../torch/index.ts";
 import { type CrfParams, crfPresets, scaleCrfParams } from "./crf-params.ts";
 import { tensorCrf, tensorCrfLabels } from "./tensor-crf.ts";
 
@@ -93,7 +94,7 @@ export function denseCrfLabels(options: DenseCrfLabelsOptions): Tensor {
     else {
       const [height, width] = [four.size(2), four.size(3)];
       const size = [height, width].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];
-      refined = resizeNearest(run(shrinkImages(shown, size), resizeNearest(four, size)), [height, width]);
+      refined = resizeNearestCentred(run(shrinkImages(shown, size), resizeNearestCentred(four, size)), [height, width]);
     }
     return labels.ndim === 4 ? refined : refined.squeeze(1);
   });
@@ -106,22 +107,6 @@ export function shrinkImages(images: Tensor, size: readonly [height: number, wid
     const channelsFirst = images.permute([0, 3, 1, 2]).to("float32");
     return F.adaptiveAvgPool2d(channelsFirst, size).round().to("uint8").permute([0, 2, 3, 1]).contiguous();
   });
-}
-
-/** Resizes label maps [..., H, W]: each new pixel takes the label at its centre. */
-function resizeNearest(maps: Tensor, [height, width]: readonly [number, number]): Tensor {
-  return maps
-    .indexSelect(-2, centres(maps.size(-2), height, maps.device))
-    .indexSelect(-1, centres(maps.size(-1), width, maps.device));
-}
-
-function centres(from: number, to: number, device: string): Tensor {
-  return arange(0, to, { dtype: "float64", device })
-    .add(0.5)
-    .mul(from / to)
-    .floor()
-    .clamp(0, from - 1)
-    .to("int64");
 }
 
 function int64(values: readonly number[], shape: readonly number[]): Tensor {

@@ -25,7 +25,7 @@ export interface RunData {
   environment: Json;
   summary: Json;
   stages: StageLog[];
-  /** evaluate/*.json: starting points first, without CRF before with it, activation maps before labels. */
+  /** evaluate/*.json: starting points first, verification last, without CRF before with it, activation maps before labels. */
   evaluations: Evaluation[];
 }
 
@@ -82,7 +82,8 @@ function readEvaluations(dir: string): Evaluation[] {
 }
 
 function rank({ method, crf, kind }: Evaluation): number {
-  return (isStart(method) ? 0 : 4) + (crf ? 2 : 0) + (kind === "labels" ? 1 : 0);
+  const subject = isStart(method) ? 0 : method?.startsWith("verify") ? 2 : 1;
+  return subject * 4 + (crf ? 2 : 0) + (kind === "labels" ? 1 : 0);
 }
 
 /** Whether a method is the classifier that CSRM starts from. */
@@ -106,8 +107,8 @@ export function bySplit(evaluations: readonly Evaluation[]): [string, Evaluation
 }
 
 /**
- * One evaluation of each sort (starting point or not, activation maps or labels, with CRF or without), so that
- * pictures and bars stay few; of
+ * One evaluation of each sort (starting point, CSRM or verification, activation maps or labels, with CRF or without), so
+ * that pictures and bars stay few; of
  * several the one with test-time augmentation, else the first.
  */
 export function oneOfEachSort(list: readonly Evaluation[]): Evaluation[] {

@@ -1,7 +1,7 @@
 /** From a recipe to a network ready to train: built, weights loaded, frozen as asked, on its device, with its optimiser. */
 import type { ClassTable } from "../data/types.ts";
 import type { Backbone } from "../models/backbone.ts";
-import { freeze } from "../models/freeze.ts";
+import { freeze, type Staged } from "../models/freeze.ts";
 import { loadBackboneWeights, readWeightsInfo } from "../models/load-weights.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import { type ParameterGroups, parameterGroups } from "../models/parameter-groups.ts";
@@ -44,13 +44,18 @@ export function startFreeze({ pretrain, model }: Pick<Recipe, "pretrain" | "mode
   return { batch_norm: pretrain.batch_norm ?? model.batch_norm, freeze: pretrain.freeze ?? model.freeze };
 }
 
-/** Freezes what the settings say and puts the model in its training layout and place. */
-export function prepare(model: Module & { backbone: Backbone }, settings: FreezeSettings, device: string): void {
+/** Freezes what the settings say of a network's backbone. */
+export function freezeAs(model: { backbone: Staged }, settings: FreezeSettings): void {
   freeze(model, {
     stem: settings.freeze === "stem",
     stages: settings.freeze === "all_but_last" ? 3 : 0,
     batchNorm: settings.batch_norm === "frozen",
   });
+}
+
+/** Freezes what the settings say and puts the model in its training layout and place. */
+export function prepare(model: Module & { backbone: Staged }, settings: FreezeSettings, device: string): void {
+  freezeAs(model, settings);
   model.to({ device, memoryFormat: "channels_last" });
   model.train();
 }
@@ -105,7 +110,7 @@ export function startOptimizer(model: Module, pretrain: Recipe["pretrain"]): Ret
 }
 
 /** Whether forward passes run in bfloat16: as the recipe says, or where the hardware multiplies it. */
-export function usesBf16(recipe: Recipe): boolean {
+export function usesBf16(recipe: Pick<Recipe, "precision" | "device">): boolean {
   if (recipe.precision !== "auto") return recipe.precision === "bf16";
   return recipe.device.startsWith("cuda") || cpuHasBf16();
 }

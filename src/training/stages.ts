@@ -47,7 +47,7 @@ export interface StageResult {
 export async function pretrainStage(options: StageOptions): Promise<StageResult> {
   assertTagged(options.dataset);
   if (options.recipe.pretrain.method !== "pnoc") return startClassifier(options);
-  const begun = existsSync(folder(options).last);
+  const begun = existsSync(checkpointFolder(options).last);
   const prior = await ordinaryPrior({ ...options, begun }, startClassifier);
   if (prior.unfinished) return prior.unfinished;
   const result = await startClassifier(options, prior);
@@ -63,7 +63,7 @@ async function startClassifier(options: StageOptions, prior?: Prior): Promise<St
   loadStart(model, recipe);
   const settings = startFreeze(recipe);
   prepare(model, settings, recipe.device);
-  const checkpoints = folder(options);
+  const checkpoints = checkpointFolder(options);
   const begun = existsSync(checkpoints.last);
   const ordinary = prior ? withoutInit(() => buildModel(info)) : null;
   // Once there is a checkpoint, that has the second classifier's weights as well.
@@ -72,7 +72,7 @@ async function startClassifier(options: StageOptions, prior?: Prior): Promise<St
   if (ordinary) prepare(ordinary, { ...settings, batch_norm: "frozen" }, recipe.device);
   const task = new PretrainTask({ model, info, dataset, recipe, ordinary });
   if (!begun) await task.probe(progress);
-  const result = await run(task, options, checkpoints);
+  const result = await runTraining(task, options, checkpoints);
   if (result.finished) saveModel(result.model, model, info);
   model.dispose();
   ordinary?.dispose();
@@ -98,9 +98,9 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
       `all ${task.steps} steps are warm-up, so L_s2c, L_u and L_m never run; set schedule.warmup_steps below schedule.steps`,
     );
   }
-  const checkpoints = folder(options);
+  const checkpoints = checkpointFolder(options);
   assertKept(recipe, checkpoints.kept(task.steps, recipe.checkpoints.every_steps));
-  const result = await run(task, options, checkpoints);
+  const result = await runTraining(task, options, checkpoints);
   if (result.finished) saveModel(result.model, teacher, info);
   student.dispose();
   teacher.dispose();
@@ -137,16 +137,19 @@ function assertKept({ predict, checkpoints }: Recipe, kept: readonly number[]): 
   );
 }
 
-function begin(recipe: Recipe): void {
+/** What every stage does first. */
+export function begin(recipe: Recipe): void {
   setThreads(recipe.threads);
   manualSeed(recipe.seed);
 }
 
-function folder({ stage, recipe }: StageOptions): CheckpointFolder {
+/** Where a stage keeps its checkpoints. */
+export function checkpointFolder({ stage, recipe }: StageOptions): CheckpointFolder {
   return new CheckpointFolder({ folder: stage.checkpoints, stage: stage.name, keep: recipe.checkpoints.keep });
 }
 
-async function run<B>(
+/** The training loop with its log and progress, from the last checkpoint to the end or to the next stop. */
+export async function runTraining<B>(
   task: TrainingTask<B>,
   options: StageOptions,
   checkpoints: CheckpointFolder,

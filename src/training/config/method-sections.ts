@@ -2,19 +2,30 @@
 import { z } from "zod";
 import { atLeast, fraction, notNegative, positive, ramp, section } from "./keys.ts";
 
-/** The dense CRF on two hard labelings or a soft one; also used by `refine crf`. */
-const crfKeys = {
-  gt_prob: z.number().gt(0).lt(1).default(0.7).describe("certainty given to each pixel of a hard labeling"),
+type CrfDefaults = Record<`${"gaussian" | "bilateral"}_${"sxy" | "compat"}` | "bilateral_srgb", number>;
+
+/** How the dense CRF works. */
+export const crfKernels = (defaults: CrfDefaults) => ({
   crf_scale: positive()
     .max(1)
     .default(1)
     .describe("fraction of the resolution at which the CRF runs; the spatial widths shrink along"),
   iterations: atLeast(1).default(10).describe("mean-field iterations"),
-  gaussian_sxy: positive().default(3).describe("spatial width of the smoothness kernel, in pixels"),
-  gaussian_compat: notNegative().default(3).describe("weight of the smoothness kernel"),
-  bilateral_sxy: positive().default(50).describe("spatial width of the appearance kernel, in pixels"),
-  bilateral_srgb: positive().default(5).describe("colour width of the appearance kernel, in grey levels (0 to 255)"),
-  bilateral_compat: notNegative().default(10).describe("weight of the appearance kernel"),
+  gaussian_sxy: positive().default(defaults.gaussian_sxy).describe("spatial width of the smoothness kernel, in pixels"),
+  gaussian_compat: notNegative().default(defaults.gaussian_compat).describe("weight of the smoothness kernel"),
+  bilateral_sxy: positive()
+    .default(defaults.bilateral_sxy)
+    .describe("spatial width of the appearance kernel, in pixels"),
+  bilateral_srgb: positive()
+    .default(defaults.bilateral_srgb)
+    .describe("colour width of the appearance kernel, in grey levels (0 to 255)"),
+  bilateral_compat: notNegative().default(defaults.bilateral_compat).describe("weight of the appearance kernel"),
+});
+
+/** The dense CRF on two hard labelings or a soft one; also used by `refine crf`. */
+const crfKeys = {
+  gt_prob: z.number().gt(0).lt(1).default(0.7).describe("certainty given to each pixel of a hard labeling"),
+  ...crfKernels({ gaussian_sxy: 3, gaussian_compat: 3, bilateral_sxy: 50, bilateral_srgb: 5, bilateral_compat: 10 }),
 };
 
 export const pseudoLabels = section("pseudo-labels from the teacher's CAMs (paper Eq. 2 and 6)", {

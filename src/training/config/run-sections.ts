@@ -16,10 +16,10 @@ import {
   sizeInPixels,
 } from "./keys.ts";
 
-const optimizerName = () => z.enum(["sgd", "adamw"]);
-const batchNorm = () => z.enum(["frozen", "train"]);
-const freeze = () => z.enum(["none", "stem", "all_but_last"]);
-const clipNorm = () =>
+export const optimizerName = () => z.enum(["sgd", "adamw"]);
+export const batchNorm = () => z.enum(["frozen", "train"]);
+export const freeze = () => z.enum(["none", "stem", "all_but_last"]);
+export const clipNorm = () =>
   positive().nullable().describe("gradients are scaled down to this global L2 norm; null leaves them as they are");
 
 export const data = section("images, tags and lists", {

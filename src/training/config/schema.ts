@@ -24,6 +24,7 @@ import {
   schedule,
   transforms,
 } from "./run-sections.ts";
+import { verify } from "./verify-section.ts";
 
 export const recipeSchema = z
   .strictObject({
@@ -68,6 +69,7 @@ export const recipeSchema = z
     ema,
     predict,
     refine,
+    verify,
     checkpoints,
     log,
   })

@@ -14,7 +14,7 @@ const { schedules, ema } = readGolden<{
 }>("05-losses");
 
 /** The sections that are the method, without places, network, start and rates. */
-const method = ({ name, device, data, model, pretrain, optimizer, ...rest }: Recipe) => rest;
+const method = ({ name, device, data, model, pretrain, optimizer, verify, ...rest }: Recipe) => rest;
 
 describe("the published recipes", () => {
   it("are there for both data sets, both networks, and both readings", () => {
@@ -96,6 +96,29 @@ describe("the published recipes", () => {
       },
       ema: { decay: 0.99 },
       predict: { scales: [0.5, 1, 1.5, 2], flip: true },
+    });
+  });
+
+  it.each(["voc12", "coco14"])("verify on %s with the authors' DeepLabV3+ and the paper's DeepLabV2", (set) => {
+    const voc = set === "voc12";
+    for (const name of published.filter((each) => each.startsWith(set))) {
+      expect(load(name).verify, name).toMatchObject({
+        enabled: voc,
+        ...{ network: "deeplabv3plus", backbone: "resnest269", weights: "/weights/resnest269.safetensors" },
+        ...{ output_stride: 16, head_channels: 256, batch_norm: "train", freeze: "none", epochs: 50, batch: 32 },
+        size: voc ? [512, 512] : [640, 640],
+        resize: { longest: voc ? [320, 640] : [400, 800] },
+        ...{ optimizer: "sgd", lr: voc ? 0.007 : 0.004, lr_head_multiplier: 10, lr_bias_multiplier: 2 },
+        ...{ momentum: 0.9, nesterov: true, weight_decay: 4e-5, decay: "poly", decay_every: 1, label_smoothing: 0.1 },
+        predict: { scales: [0.5, 1, 1.5, 2], flip: true, gaussian_sxy: 1, bilateral_sxy: 67, bilateral_srgb: 3 },
+      });
+    }
+    expect(load(`${set}-deeplabv2`).verify).toMatchObject({
+      ...{ network: "deeplabv2", batch_norm: "frozen", steps: voc ? 10_000 : 20_000, batch: 10 },
+      size: voc ? [321, 321] : [481, 481],
+      ...{ lr: voc ? 2.5e-4 : 2e-4, lr_head_multiplier: 10, lr_bias_multiplier: 2, weight_decay: 5e-4, momentum: 0.9 },
+      ...{ nesterov: false, decay: "poly", decay_every: 10, label_smoothing: 0, place: "corner" },
+      predict: { scales: [1], flip: false, crf: true },
     });
   });
 

@@ -2,9 +2,18 @@
  * From the ids that stand in files (8, 10, 12 … in a subset of VOC) to the class indices 0…K−1 that everything is
  * counted by.
  */
-import type { ClassTable } from "../data/types.ts";
 import { CsrmError, expected } from "../errors.ts";
-import { IGNORE, type LabelMap } from "./confusion.ts";
+import type { ClassTable } from "./types.ts";
+
+/** The label of pixels without a class, in files and in indices. */
+const IGNORE = 255;
+
+/** Any map of labels, row by row. */
+interface Labels {
+  width: number;
+  height: number;
+  data: Uint8Array | Uint16Array;
+}
 
 /** No class: the value of ids that a table does not name. */
 const NONE = 254;
@@ -13,7 +22,7 @@ const NONE = 254;
  * Returns a function that turns a label map of dataset ids, in place, into one of class indices; 255 stays.
  * The function throws a CsrmError naming the file, the first id that the table lacks, and how many pixels have it.
  */
-export function classIndexer(classes: ClassTable): (map: LabelMap, file: string) => LabelMap {
+export function classIndexer(classes: ClassTable): <Map extends Labels>(map: Map, file: string) => Map {
   const lookup = new Uint8Array(256).fill(NONE);
   lookup[IGNORE] = IGNORE;
   for (const [index, id] of classes.ids.entries()) {
@@ -34,7 +43,7 @@ export function classIndexer(classes: ClassTable): (map: LabelMap, file: string)
   };
 }
 
-function unknownId(map: LabelMap, file: string, id: number, at: number, classes: ClassTable): CsrmError {
+function unknownId(map: Labels, file: string, id: number, at: number, classes: ClassTable): CsrmError {
   // Labels before `at` are class indices by now; none of them had this id.
   const pixels = map.data.subarray(at).filter((value) => value === id).length;
   const where = `x=${at % map.width}, y=${Math.floor(at / map.width)}`;

@@ -1,0 +1,100 @@
+/** `csrm verify`: the verification network of a run, trained on its label maps; or what it says of the test list, for VOC's server. */
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { Command } from "commander";
+import { expected } from "../../errors.ts";
+import { renderText, summaryTable } from "../../evaluation/table.ts";
+import { openTrainingData } from "../../pipeline/prepare.ts";
+import { type Submission, writeSubmission } from "../../pipeline/submission.ts";
+import { addToSummary, checkVerification, type Verified, verifyRun } from "../../pipeline/verify.ts";
+import { duration } from "../../progress.ts";
+import { buildReport } from "../../report/build.ts";
+import { type DryRunFlags, showVerifyDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
+import { JSON_OPTION, print, printJson } from "../output.ts";
+import { collect } from "../recipe-options.ts";
+import { type RunOptions, withRun } from "../run-options.ts";
+
+interface VerifyOptions extends Omit<RunOptions, "freshStage"> {
+  out: string;
+  labels?: string;
+  submission?: string;
+}
+
+const EXAMPLES = `
+Examples:
+  csrm verify --out runs/animals                       after csrm run voc12-animals-mobilenetv2 --out runs/animals
+  csrm verify --out runs/animals --set verify.steps=4000 --fresh
+  csrm verify voc12-animals-mobilenetv2 --labels masks/refined --set verify.list=animals_train --out runs/verify
+  csrm verify voc12-deeplabv2 --out runs/voc           DeepLabV2 instead of DeepLabV3+
+  csrm verify --dry-run --out runs/animals             what it would do, and whether all is there
+  csrm verify --submission voc.tar --out runs/voc      the test list, as the server of Pascal VOC takes it
+
+Trains the network of the recipe's section verify on label maps that the run's own network makes of the training list (RUN/refine), or on
+those of a folder; never on masks. Writes OUT/verify/model.safetensors, OUT/verify/predictions/<list>/{labels,crf}/<id>.png and, where lists have
+masks, the figures in OUT/evaluate and OUT/report.html. The same command goes on where it stopped.`;
+
+export function register(program: Command): void {
+  const command = program
+    .command("verify")
+    .description("Trains a segmentation network on a run's label maps, measures it, writes a submission.")
+    .argument("[recipe]", "a YAML file, or the name of a built-in recipe (default: that of the run folder)")
+    .requiredOption("--out <dir>", "run folder; the same command on the same folder goes on where it stopped")
+    .option("--labels <dir>", "folder of label maps to train on, <id>.png (default: those of the run)")
+    .option("--submission <file>", "no training: predict the list verify.test and write it as a tar for VOC's server")
+    .option(
+      "--set <key=value>",
+      "another value for a key of the recipe, e.g. verify.steps=4000; may be repeated",
+      collect,
+      [],
+    )
+    .option("--fresh", "do the stage anew; the old one is kept beside it")
+    .option(...JSON_OPTION);
+  withDryRun(command)
+    .addHelpText("after", EXAMPLES)
+    .action(async (recipe: string | undefined, options: VerifyOptions & DryRunFlags) => {
+      const { out, labels, submission, fresh, json } = options;
+      if (submission !== undefined && (fresh || labels !== undefined)) {
+        throw expected(
+          "--submission by itself",
+          "the command line",
+          fresh ? "--fresh beside it" : "--labels beside it",
+        );
+      }
+      if (wantsDryRun(options)) return showVerifyDryRun(recipe ?? recipeIn(out), options);
+      const common = { out, set: options.set };
+      if (submission !== undefined) {
+        const written = await withRun(recipe ?? recipeIn(out), common, (run, progress) =>
+          writeSubmission(run, submission, progress),
+        );
+        if (json) printJson(written);
+        else print(submissionText(written));
+        return;
+      }
+      const freshStage = fresh ? ("verify" as const) : undefined;
+      const verified = await withRun(recipe ?? recipeIn(out), { ...common, freshStage }, async (run, progress) => {
+        const { classes } = await openTrainingData(run.recipe, progress);
+        await checkVerification(run.recipe, classes);
+        const result = await verifyRun(run, progress, { labels });
+        addToSummary(run, result);
+        return { ...result, report: await buildReport({ runDir: run.path }) };
+      });
+      if (json) printJson(verified);
+      else print(verifiedText(verified));
+    });
+}
+
+/** The recipe of a run folder, as a path. @throws CsrmError when there is no run */
+function recipeIn(out: string): string {
+  const file = path.resolve(out, "config.yaml");
+  if (existsSync(file)) return file;
+  throw expected("a recipe", "csrm verify", "none", `there is no run at ${path.resolve(out)} that names one`);
+}
+
+function verifiedText({ model, steps, seconds, evaluations, report }: Verified & { report: string }): string {
+  const table = evaluations.length > 0 ? `${renderText(summaryTable(evaluations))}\n\n` : "";
+  return `${table}${model}: ${steps} steps, ${duration(seconds)} with its label maps\nreport: ${report}`;
+}
+
+function submissionText({ file, images, list, labels }: Submission): string {
+  return `${file}: ${images} label maps of list ${list}, from ${labels}`;
+}
