@@ -22,6 +22,7 @@ import { liveTensors, manualSeed, saveTensors, scope, setThreads } from "../torc
 import { withoutInit } from "../torch/nn/index.ts";
 import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
+import { EventsWriter } from "./events-writer.ts";
 import { type TrainingTask, trainingLoop } from "./loop.ts";
 import { describeModel, loadStart, prepare } from "./network.ts";
 import { PretrainTask } from "./pretrain-task.ts";
@@ -154,6 +155,7 @@ async function run<B>(
 ): Promise<StageResult> {
   const { stage, recipe, progress, stop } = options;
   let metrics: MetricsWriter | undefined;
+  let events: EventsWriter | undefined;
   let bar: Task | undefined;
   let total = 0;
   const told = new Set<string>();
@@ -164,11 +166,14 @@ async function run<B>(
     stop,
     onStart(done) {
       metrics = stage.metrics(done);
+      events = new EventsWriter(stage.path, done);
       bar = progress.task({ label: stage.name, total: task.steps, initial: done, unit: "steps" });
     },
     onRecord(record) {
       total = record.total;
-      metrics?.append({ ...record, live_tensors: liveTensors() });
+      const numbers = { ...record, live_tensors: liveTensors() };
+      metrics?.append(numbers);
+      events?.append(numbers);
     },
     onStep(done) {
       bar?.update(done, { extras: { loss: total.toFixed(3) } });
