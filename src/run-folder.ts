@@ -157,8 +157,11 @@ function goesOn(path: string, recipe: Recipe): boolean {
 function hasNoResults(path: string): boolean {
   if (!existsSync(path)) return true;
   const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
-  return files.every(({ name }) => isBookkeeping(name) || name === "config.yaml" || name === "environment.json");
+  return files.every(({ name }) => isBookkeeping(name) || ABOUT_THE_RUN.includes(name));
 }
+
+/** What a run folder has before anything came of it. */
+const ABOUT_THE_RUN = ["config.yaml", "environment.json", "report.html"];
 
 function moveAside(path: string, now: Date): string {
   const stamp = now.toISOString().replace(/[-:]/g, "").replace("T", "-").slice(0, 15);

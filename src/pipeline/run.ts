@@ -9,7 +9,6 @@ import { readFileBytes } from "../files.ts";
 import { interrupted, throwIfInterrupted } from "../interrupt.ts";
 import { modelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
-import { buildReport } from "../report/build.ts";
 import type { Run } from "../run-folder.ts";
 import { readJson, type StageName, writeJson } from "../run-stage.ts";
 import { setThreads } from "../torch/index.ts";
@@ -17,6 +16,7 @@ import type { Recipe } from "../training/config.ts";
 import { pretrainStage, type StageOptions, type StageResult, trainStage } from "../training/stages.ts";
 import { chosenModel } from "./chosen-model.ts";
 import { evaluateAll } from "./evaluations.ts";
+import { withLiveReport } from "./live-report.ts";
 import { predictAll } from "./predictions.ts";
 import { checkScoredLists, openTrainingData } from "./prepare.ts";
 
@@ -37,8 +37,12 @@ export interface PipelineOptions {
   start?: string;
 }
 
-/** Runs or goes on with a run. @throws InterruptedError when asked to stop; calling again goes on */
-export async function runPipeline(run: Run, progress: Progress, options: PipelineOptions = {}): Promise<Summary> {
+/** Runs or goes on with a run; its report follows. @throws InterruptedError when asked to stop; calling again goes on */
+export function runPipeline(run: Run, progress: Progress, options: PipelineOptions = {}): Promise<Summary> {
+  return withLiveReport(run, progress, (followed) => allStages(run, followed, options));
+}
+
+async function allStages(run: Run, progress: Progress, options: PipelineOptions): Promise<Summary> {
   const { recipe } = run;
   setThreads(recipe.threads);
   const dataset = await openTrainingData(recipe, progress);
@@ -69,7 +73,6 @@ export async function runPipeline(run: Run, progress: Progress, options: Pipelin
   };
   const summary = summaryOf(recipe, stages, evaluations);
   run.writeSummary(summary);
-  await buildReport({ runDir: run.path });
   return summary;
 }
 

@@ -6,6 +6,7 @@ import { stageSection } from "./curves.ts";
 import { drawGallery, type Gallery, gallerySection } from "./gallery.ts";
 import { composeGrid } from "./grid.ts";
 import { keyNumbers } from "./key-numbers.ts";
+import { type LiveState, liveSection } from "./live.ts";
 import { footer, header, page, recipeSection } from "./page.ts";
 import { type PictureSource, pictureSources } from "./picture-sources.ts";
 import { resultsSection } from "./results.ts";
@@ -22,6 +23,8 @@ export interface ReportOptions {
   sources?: readonly PictureSource[];
   /** Also write all pictures as one .png or .jpg file. */
   pictureFile?: string;
+  /** Given while the run is at work: the page says how far it is and renews itself; it has no pictures, which would take too long. */
+  live?: LiveState;
 }
 
 /**
@@ -30,13 +33,14 @@ export interface ReportOptions {
  * @throws CsrmError when the folder is no run, naming a damaged file in it, or when a file cannot be written
  */
 export async function buildReport(options: ReportOptions): Promise<string> {
-  const { runDir, out = join(runDir, "report.html"), rows = 6 } = options;
+  const { runDir, out = join(runDir, "report.html"), rows = 6, live } = options;
   const run = readRun(runDir);
-  const sources = options.sources ?? pictureSources(run);
+  const sources = live ? [] : (options.sources ?? pictureSources(run));
   const galleries: Gallery[] = [];
   for (const source of sources) galleries.push(await drawGallery(source, rows));
   const sections = [
     header(run),
+    live ? liveSection(live) : null,
     keyNumbers(run),
     await gallerySection(galleries),
     resultsSection(run),
@@ -44,7 +48,7 @@ export async function buildReport(options: ReportOptions): Promise<string> {
     recipeSection(run),
     footer(),
   ];
-  await writeFileAtomic(out, page(run, sections));
+  await writeFileAtomic(out, page(run, sections, live));
   if (options.pictureFile !== undefined) await writePictures(options.pictureFile, galleries);
   return out;
 }

@@ -1,19 +1,22 @@
 /** The frame of a report: head, facts about the run, recipe and environment, and how markup becomes a page. */
 import { classColour } from "./colours.ts";
 import { duration, html, type Markup, raw } from "./format.ts";
+import { type LiveState, reloading } from "./live.ts";
 import { isObject, type Json, type RunData } from "./run-data.ts";
 import { STYLE } from "./style.ts";
 
-/** A whole HTML document; it asks the network for nothing. */
-export function page(run: RunData, sections: readonly (Markup | null)[]): string {
-  const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+/** A whole HTML document; it asks the network for nothing. @param live of a run that is at work: the page loads itself anew */
+export function page(run: RunData, sections: readonly (Markup | null)[], live?: LiveState): string {
+  const reload = live && reloading(live);
+  const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'${reload?.policy ?? ""}`;
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
+${live && html`<noscript><meta http-equiv="refresh" content="${live.every}"></noscript>`}
 <title>${nameOf(run)} · CSRM report</title><style>${raw(STYLE)}</style></head>
 <body>${ribbon(run)}<main>
 ${sections}
-</main></body></html>
+</main>${reload?.tag}</body></html>
 `.markup;
 }
 

@@ -1,5 +1,6 @@
 /** `csrm pretrain`: the start of a run, a plain CAM classifier trained on tags. */
 import type { Command } from "commander";
+import { withLiveReport } from "../../pipeline/live-report.ts";
 import { openTrainingData } from "../../pipeline/prepare.ts";
 import { pretrainOf } from "../../pipeline/run.ts";
 import { duration } from "../../progress.ts";
@@ -22,8 +23,10 @@ export function register(program: Command): void {
   )
     .addHelpText("after", EXAMPLES)
     .action(async (recipe: string, options: RunOptions) => {
-      const done = await withRun(recipe, options, async (run, progress) =>
-        pretrainOf(run, await openTrainingData(run.recipe, progress), progress),
+      const done = await withRun(recipe, options, (run, progress) =>
+        withLiveReport(run, progress, async (followed) =>
+          pretrainOf(run, await openTrainingData(run.recipe, followed), followed),
+        ),
       );
       if (options.json) printJson(done);
       else print(`${done.model}: ${done.steps} steps in ${duration(done.seconds)}`);
