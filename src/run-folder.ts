@@ -125,6 +125,11 @@ function withInnerPaths(recipe: Recipe, run: string): Recipe {
 /** Keys that nothing reads before the predict stage. */
 const READ_LATE = /^(predict|refine)\.|^data\.(lists\.score|masks)/;
 
+/** How a recipe differs from one that a YAML file holds, as diffRecipes tells it. */
+export function recipeDifferences(stored: Tree, recipe: Recipe): string[] {
+  return diffRecipes(withNewKeys(stored), JSON.parse(JSON.stringify(recipe)));
+}
+
 /** A stored recipe with the defaults of keys that came after it: a new key's default is what was done before there was the key. */
 function withNewKeys(stored: Tree): Tree {
   const filled = recipeSchema.safeParse(stored);
@@ -137,7 +142,7 @@ function withNewKeys(stored: Tree): Tree {
  */
 function goesOn(path: string, recipe: Recipe): boolean {
   const file = join(path, "config.yaml");
-  const differences = diffRecipes(withNewKeys(readYamlMapping(file)), JSON.parse(JSON.stringify(recipe)));
+  const differences = recipeDifferences(readYamlMapping(file), recipe);
   if (differences.length === 0) return true;
   if (differences.every((line) => READ_LATE.test(line)) && hasNoResults(join(path, "predict"))) {
     writeFileAtomicSync(file, dumpRecipe(recipe));
@@ -147,11 +152,16 @@ function goesOn(path: string, recipe: Recipe): boolean {
     rmSync(join(path, "environment.json"), { force: true });
     return false;
   }
-  throw new CsrmError(
-    `${path} was made with another configuration (there → now):\n${differences.map((line) => `  ${line}`).join("\n")}\n` +
-      "choose another --out, or say --fresh to begin anew and keep the old run aside",
-    { code: "config" },
-  );
+  const fix = "choose another --out, or say --fresh to begin anew and keep the old run aside";
+  throw otherConfiguration(path, differences, fix);
+}
+
+/** @param differences as `recipeDifferences` gives them @param fix what to do */
+export function otherConfiguration(path: string, differences: readonly string[], fix: string): CsrmError {
+  const list = differences.map((line) => `  ${line}\n`).join("");
+  return new CsrmError(`${path} was made with another configuration (there → now):\n${list}${fix}`, {
+    code: "config",
+  });
 }
 
 function hasNoResults(path: string): boolean {

@@ -43,7 +43,8 @@ export async function showDryRun(
   if (result.problems.length > 0) process.exitCode = 1;
 }
 
-function deviceProblems(device: string): string[] {
+/** What is wrong with a device, as a list of at most one problem. */
+export function deviceProblems(device: string): string[] {
   try {
     requireDevice(device);
     return [];

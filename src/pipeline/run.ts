@@ -17,7 +17,7 @@ import { pretrainStage, type StageOptions, type StageResult, trainStage } from "
 import { chosenModel } from "./chosen-model.ts";
 import { evaluateAll } from "./evaluations.ts";
 import { withLiveReport } from "./live-report.ts";
-import { predictAll } from "./predictions.ts";
+import { predictAll, type Subject } from "./predictions.ts";
 import { checkScoredLists, openTrainingData } from "./prepare.ts";
 
 export interface Summary {
@@ -25,7 +25,7 @@ export interface Summary {
   /** Of finished work: training over all sessions, prediction and evaluation of those that ended. */
   seconds: number;
   stages: Partial<Record<StageName, number>>;
-  /** Mean IoU by method and list, fractions; `miou` is that of the first list. Only start, csrm and csrm_crf are always there. */
+  /** Mean IoU by method and list, fractions; `miou` is that of the first list. Of a whole run only start, csrm and csrm_crf are always there. */
   [method: string]: unknown;
 }
 
@@ -35,6 +35,8 @@ export type Done = Pick<StageResult, "seconds" | "steps" | "model">;
 export interface PipelineOptions {
   /** model.safetensors of a start classifier to share with other runs, instead of training one. */
   start?: string;
+  /** What is trained and measured (default: both). Runs that share a start need not look at it again each. */
+  subjects?: readonly Subject[];
 }
 
 /** Runs or goes on with a run; its report follows. @throws InterruptedError when asked to stop; calling again goes on */
@@ -48,12 +50,16 @@ async function allStages(run: Run, progress: Progress, options: PipelineOptions)
   const dataset = await openTrainingData(recipe, progress);
   await checkScoredLists(recipe);
   const start = options.start ? sharedStart(options.start) : await pretrainOf(run, dataset, progress);
-  const trained = await trainOf(run, dataset, { progress, start: start.model });
+  const { subjects = ["start", "csrm"] } = options;
+  const models = new Map<Subject, string>();
+  if (subjects.includes("start")) models.set("start", start.model);
+  const trained = subjects.includes("csrm") ? await trainOf(run, dataset, { progress, start: start.model }) : null;
 
   const predict = run.stage("predict");
   const predictSeconds = timer();
-  const model = await chosenModel({ recipe, train: run.stage("train"), folder: predict.path, progress });
-  const models = { start: start.model, csrm: model };
+  if (trained) {
+    models.set("csrm", await chosenModel({ recipe, train: run.stage("train"), folder: predict.path, progress }));
+  }
   const passes = await predictAll({ recipe, folder: predict.path, models, progress });
   const predicting = { seconds: secondsOf(predict.results()) + predictSeconds() };
   predict.finish(predicting);
@@ -67,7 +73,7 @@ async function allStages(run: Run, progress: Progress, options: PipelineOptions)
 
   const stages = {
     pretrain: start.seconds,
-    train: trained.seconds,
+    train: trained?.seconds ?? 0,
     predict: predicting.seconds,
     evaluate: evaluating.seconds,
   };

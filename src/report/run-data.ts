@@ -73,7 +73,8 @@ function object(file: string, text: string, parser: (text: string) => unknown): 
   return value;
 }
 
-function readEvaluations(dir: string): Evaluation[] {
+/** Every evaluation of a folder evaluate/; none where it is absent. @throws CsrmError naming a file that is damaged */
+export function readEvaluations(dir: string): Evaluation[] {
   if (!existsSync(dir)) return [];
   const files = readdirSync(dir).filter((name) => name.endsWith(".json") && name !== STAGE_DONE);
   const evaluations = files.sort().map((name) => readEvaluation(join(dir, name)));

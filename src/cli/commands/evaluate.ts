@@ -22,6 +22,7 @@ import {
 import { writeFileAtomic } from "../../files.ts";
 import type { Source } from "../../inference/predictor.ts";
 import { createProgress } from "../../progress.ts";
+import { wordsIn } from "../arguments.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { requireFile } from "../paths.ts";
 
@@ -95,7 +96,7 @@ export function register(program: Command): void {
 export async function evaluate(options: EvaluateCommandOptions): Promise<Evaluation> {
   if (options.out !== undefined) requireFile(options.out, ".json", [options.threshold]);
   const all = loadClasses(options.classes);
-  const classes = options.subset === undefined ? all : subsetClasses(all, namesIn(options.subset));
+  const classes = options.subset === undefined ? all : subsetClasses(all, wordsIn(options.subset));
   const ids =
     options.ids === undefined
       ? await maskIds(options.masks)
@@ -111,10 +112,6 @@ export async function evaluate(options: EvaluateCommandOptions): Promise<Evaluat
   });
   if (out !== undefined) await writeFileAtomic(out, `${JSON.stringify(evaluation, null, 2)}\n`);
   return evaluation;
-}
-
-function namesIn(list: string): string[] {
-  return list.split(",").map((name) => name.trim());
 }
 
 function thresholdOf(text: string, source: Source): { threshold: number | "sweep"; thresholdFrom?: string } {
