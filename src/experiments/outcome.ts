@@ -1,15 +1,12 @@
 /** Writes what came of an experiment: table.md, table.csv, figure.svg and figure.png. */
-import path from "node:path";
 import type { Evaluation } from "../evaluation/evaluation.ts";
-import { writeFileAtomic } from "../files.ts";
-import { encodeCsv } from "../formats/csv.ts";
 import { augmentationText, predictSettings } from "../inference/predict-settings.ts";
 import { listName } from "../pipeline/predictions.ts";
 import { type Line, lineChart } from "../report/line-chart.ts";
-import { writeChart } from "../report/standalone.ts";
 import type { Recipe } from "../training/config.ts";
 import { resultsCsv, resultsMarkdown } from "./render.ts";
 import { type Column, figureOf, type Results } from "./results.ts";
+import { writeView } from "./view.ts";
 
 export interface Outcome {
   title: string;
@@ -18,23 +15,23 @@ export interface Outcome {
   results: Results;
 }
 
-/** The files of an outcome in a folder that exists. @returns their paths */
-export async function writeOutcome(out: string, outcome: Outcome): Promise<string[]> {
-  const { title, notes, results } = outcome;
-  const [markdown, csv, figure] = ["table.md", "table.csv", "figure"].map((name) => path.join(out, name));
-  await writeFileAtomic(markdown!, resultsMarkdown(title, notes, results));
-  await writeFileAtomic(csv!, encodeCsv(resultsCsv(results)));
-  await writeChart(figure!, rowsChart(title, results));
-  return [markdown!, csv!, `${figure}.svg`, `${figure}.png`];
+/** The files of an outcome in a folder. @returns their paths */
+export function writeOutcome(out: string, { title, notes, results }: Outcome): Promise<string[]> {
+  const text = resultsMarkdown(title, notes, results);
+  return writeView(out, { text, csv: resultsCsv(results), chart: rowsChart(title, results) });
 }
 
 /** Mean IoU over the rows of a table, a line a column, with the deviation over seeds as whiskers. */
 export function rowsChart(title: string, results: Results): string {
   const { rows, columns } = results;
-  const lines = columns.flatMap((column, i) => lineOf(results, column, COLOURS[i % COLOURS.length]!) ?? []);
+  const lines = columns.flatMap((column, i) => {
+    // Beside each other, so that whiskers do not cover each other.
+    const shift = (i - (columns.length - 1) / 2) * 0.05;
+    return lineOf(results, column, { style: SERIES_STYLES[i % SERIES_STYLES.length]!, shift }) ?? [];
+  });
   return lineChart({
     title,
-    xLabel: "",
+    xLabel: "mean IoU in percent",
     lines,
     width: 120 + 130 * rows.length,
     height: 360,
@@ -46,12 +43,13 @@ export function rowsChart(title: string, results: Results): string {
   });
 }
 
-const COLOURS = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s0", "s9", "s8"];
+/** Style classes of lines and bars, in the order in which they are given out. */
+export const SERIES_STYLES = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s0", "s9", "s8"];
 
-function lineOf({ rows }: Results, column: Column, style: string): Line | null {
-  const points = rows.flatMap((row, x) => {
+function lineOf({ rows }: Results, column: Column, { style, shift }: { style: string; shift: number }): Line | null {
+  const points = rows.flatMap((row, i) => {
     const figure = figureOf(row, column);
-    return figure ? [{ x, ...figure }] : [];
+    return figure ? [{ x: i + shift, ...figure }] : [];
   });
   if (points.length === 0) return null;
   return {

@@ -109,7 +109,7 @@ function whiskersOf({ x, y, style }: Line, halves: readonly (number | null)[], {
     .map((at, i) => {
       const half = halves[i] ?? 0;
       const ends = { x1: sx(at), x2: sx(at), y1: sy(y[i]! - half), y2: sy(y[i]! + half) };
-      const whisker = half > 0 ? element("line", { class: `line ${style}`, ...ends }) : "";
+      const whisker = half > 0 ? element("line", { class: `line whisker ${style}`, ...ends }) : "";
       return whisker + element("circle", { class: `dot ${style}`, cx: sx(at), cy: sy(y[i]!), r: 3.5 });
     })
     .join("");

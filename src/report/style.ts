@@ -55,6 +55,7 @@ svg .tick, svg .axis-label { fill:var(--muted); }
 svg .legend, svg .name { fill:var(--ink); }
 svg .value { fill:var(--muted); font-size:10.5px; }
 svg .line { fill:none; stroke:var(--c); stroke-width:2; stroke-linejoin:round; stroke-linecap:round; }
+svg .line.whisker { stroke-width:1.2; opacity:.7; }
 svg .line.faint { stroke-width:1; opacity:.28; }
 svg .dot { fill:var(--c); stroke:var(--card); stroke-width:1.5; }
 svg .bar { fill:var(--c); }

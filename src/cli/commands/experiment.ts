@@ -14,6 +14,7 @@ import {
   withOutput,
   withTrainingOptions,
 } from "../experiment-runs.ts";
+import { registerCompare, registerQualitative, registerThreshold } from "../experiment-views.ts";
 
 const EXAMPLES = `
 Examples:
@@ -21,6 +22,9 @@ Examples:
   csrm experiment ablation toy-ablation --dry-run
   csrm experiment refinement voc12-animals-mobilenetv2 --seeds 0,1
   csrm experiment refinement --runs runs/animals-0 runs/animals-1 --out experiments/animals-crf
+  csrm experiment threshold animals=runs/animals-0 animals=runs/animals-1 --methods start,csrm_cam,csrm
+  csrm experiment compare runs/rs101 runs/rs269 --methods csrm_crf --published voc12
+  csrm experiment qualitative --runs start-only=runs/a runs/b --list val --ids 2007_000033,2007_000123
 
 An experiment is a folder: table.md, table.csv, figure.svg and figure.png, experiment.yaml, and a run folder a row and seed in runs/. The
 same command goes on where it stopped, and does nothing twice; other --seeds and --rows are added to those that are there.`;
@@ -34,6 +38,9 @@ export function register(program: Command): void {
     .addHelpText("after", EXAMPLES);
   registerAblation(group);
   registerRefinement(group);
+  registerThreshold(group);
+  registerCompare(group);
+  registerQualitative(group);
 }
 
 const RECIPE = ["<recipe>", "a YAML file, or the name of a built-in recipe"] as const;
