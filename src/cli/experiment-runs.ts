@@ -62,7 +62,8 @@ export interface TrainingExperiment {
 /** Runs the experiment, or shows what it would do, and prints what came of it. */
 export async function trainExperiment(what: TrainingExperiment, options: TrainingExperimentOptions): Promise<void> {
   const { experiment, source, rows, outcomeOf, check } = what;
-  const plan = planOf({ experiment, source, rows, ...options });
+  const { set, seeds, out } = options;
+  const plan = planOf({ experiment, source, rows, set, seeds, out });
   check?.(plan);
   if (wantsDryRun(options)) return showEstimate(plan, options);
   const { device, data } = plan.recipe;

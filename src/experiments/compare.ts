@@ -2,7 +2,7 @@
 import { loadClasses } from "../data/classes.ts";
 import type { ClassTable } from "../data/types.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
-import { renderMarkdown, type Table, titleOf } from "../evaluation/table.ts";
+import { percent, renderMarkdown, type Table, titleOf } from "../evaluation/table.ts";
 import { barChart } from "../report/bar-chart.ts";
 import { classColour } from "../report/colours.ts";
 import { percentTick, SERIES_STYLES } from "./outcome.ts";
@@ -77,12 +77,13 @@ function printedRows({ title, rows }: PublishedSet): ComparedRow[] {
     name: method,
     network,
     from: `paper, ${title}`,
-    figures: new Map(Object.entries(miou).map(([list, percent]) => [list, printed(percent)])),
+    figures: new Map(Object.entries(miou).map(([list, value]) => [list, printed(value)])),
   }));
 }
 
-function printed(percent: number): Spread {
-  return { n: 1, mean: percent / 100, deviation: null };
+/** @param value in percent */
+function printed(value: number): Spread {
+  return { n: 1, mean: value / 100, deviation: null };
 }
 
 /** Of methods with the classes of the first: others could not stand in the same rows. */
@@ -191,7 +192,7 @@ export function comparisonChart({ byClass }: Comparison): string {
     series: shown.map(({ name }, i) => ({ name, style: SERIES_STYLES[i % SERIES_STYLES.length]! })),
     max: 1,
     width: 640,
-    format: percentTick,
+    format: percent,
     formatTick: percentTick,
   });
 }

@@ -96,6 +96,7 @@ export function thresholdChart({ split, curves }: Thresholds): string {
       style: SERIES_STYLES[i % SERIES_STYLES.length]!,
     };
   });
+  const thresholds = lines.flatMap(({ x }) => x);
   return lineChart({
     title: `Mean IoU over the threshold on ${split}`,
     xLabel: `threshold; mean IoU in percent on ${split}`,
@@ -103,6 +104,8 @@ export function thresholdChart({ split, curves }: Thresholds): string {
     width: 640,
     height: 400,
     legend: true,
+    // Room for the outermost dots.
+    xRange: [Math.min(...thresholds) - 0.02, Math.max(...thresholds) + 0.02],
     formatY: percentTick,
   });
 }
