@@ -25,6 +25,25 @@ const PATHS = [
   "run folders, experiments or evaluation files; LABEL=PATH names one, and what has the same label is taken for seeds of one thing",
 ] as const;
 
+const THRESHOLD = `
+Examples:
+  csrm experiment threshold runs/rs101 runs/rs269 --methods csrm_cam,csrm --list val
+  csrm experiment threshold animals=runs/animals-0 animals=runs/animals-1 --methods start,csrm     two seeds of one thing
+  csrm experiment threshold experiments/animals --methods start,csrm_cam                           all rows of an experiment`;
+
+const COMPARE = `
+Examples:
+  csrm experiment compare runs/rs101 runs/rs269 --methods csrm_crf --published voc12
+  csrm experiment compare ours=runs/a/evaluate/val-csrm.json theirs=val.json --json
+
+Figures from the paper are of networks trained and measured on the full data sets by their authors; they are marked and have columns of their own.`;
+
+const QUALITATIVE = `
+Examples:
+  csrm experiment qualitative --runs runs/a runs/b --list val --rows 4
+  csrm experiment qualitative --runs before=runs/a after=runs/b --methods csrm --ids 2007_000033,2007_000123
+  csrm experiment qualitative --runs runs/a --methods start,csrm,csrm_crf --out pictures`;
+
 function withViewOptions(command: Command, name: string): Command {
   return command
     .argument(...PATHS)
@@ -43,6 +62,7 @@ export function registerThreshold(group: Command): void {
     "threshold",
   )
     .option("--list <name>", "the list of images (default: the first with sweeps, training images first)")
+    .addHelpText("after", THRESHOLD)
     .action(async (paths: string[], { out, list, methods, json }: ViewOptions) => {
       const thresholds = thresholdCurves(subjectsOf(paths, methods), list);
       const files = await writeThresholds(out, thresholds);
@@ -59,6 +79,7 @@ export function registerCompare(group: Command): void {
     .addOption(
       new Option("--published <data set>", "also what the paper prints, marked so").choices(Object.keys(published)),
     )
+    .addHelpText("after", COMPARE)
     .action(async (paths: string[], options: ViewOptions & { published?: keyof typeof published }) => {
       const { out, methods, json } = options;
       const paper = options.published === undefined ? null : published[options.published];
@@ -93,6 +114,7 @@ export function registerQualitative(group: Command): void {
     .option("--rows <n>", "rows of pictures", wholeNumber(1), 6)
     .option("--out <dir>", "folder for pictures.png and pictures.html", "experiments/qualitative")
     .option(...JSON_OPTION)
+    .addHelpText("after", QUALITATIVE)
     .action(async (options: ViewOptions & { runs: string[]; ids?: string[]; rows: number }) => {
       const { out, runs, methods, list, ids, rows, json } = options;
       const gallery = await qualitative({ subjects: subjectsOf(runs, methods), split: list, ids, rows });

@@ -16,26 +16,29 @@ import {
 } from "../experiment-runs.ts";
 import { registerCompare, registerQualitative, registerThreshold } from "../experiment-views.ts";
 
-const EXAMPLES = `
+const TRAINED = `
+An experiment is a folder: table.md, table.csv, figure.svg and figure.png, experiment.yaml, and a run folder a row and seed in runs/. The
+same command goes on where it stopped, and does nothing twice; other seeds and rows are added to those that are there.`;
+
+const ABLATION = `
 Examples:
   csrm experiment ablation voc12-animals-ablation --seeds 0,1,2 --out experiments/animals
-  csrm experiment ablation toy-ablation --dry-run
+  csrm experiment ablation toy-ablation --rows s,m --set threads=1
+  csrm experiment ablation toy-ablation --seeds 0,1,2 --dry-run      what is done, what is to do, how long it would take
+${TRAINED}`;
+
+const REFINEMENT = `
+Examples:
   csrm experiment refinement voc12-animals-mobilenetv2 --seeds 0,1
   csrm experiment refinement --runs runs/animals-0 runs/animals-1 --out experiments/animals-crf
-  csrm experiment threshold animals=runs/animals-0 animals=runs/animals-1 --methods start,csrm_cam,csrm
-  csrm experiment compare runs/rs101 runs/rs269 --methods csrm_crf --published voc12
-  csrm experiment qualitative --runs start-only=runs/a runs/b --list val --ids 2007_000033,2007_000123
-
-An experiment is a folder: table.md, table.csv, figure.svg and figure.png, experiment.yaml, and a run folder a row and seed in runs/. The
-same command goes on where it stopped, and does nothing twice; other --seeds and --rows are added to those that are there.`;
+${TRAINED}`;
 
 type Options = TrainingExperimentOptions & { rows?: string[]; runs?: string[] };
 
 export function register(program: Command): void {
   const group = program
     .command("experiment")
-    .description("Tables and figures like the paper's, from runs of one's own, over several seeds.")
-    .addHelpText("after", EXAMPLES);
+    .description("Tables and figures like the paper's, from runs of one's own, over several seeds.");
   registerAblation(group);
   registerRefinement(group);
   registerThreshold(group);
@@ -51,7 +54,7 @@ function registerAblation(group: Command): void {
     .description("Table 1: what each loss adds, every row trained from the same start.")
     .argument(...RECIPE)
     .option("--rows <keys>", `only these rows: ${ablationRows.map(({ key }) => key).join(",")}`, wordsIn);
-  withOutput(withTrainingOptions(command)).action((source: string, options: Options) => {
+  withOutput(withTrainingOptions(command.addHelpText("after", ABLATION))).action((source: string, options: Options) => {
     const rows = chosenRows(ablationRows, options.rows);
     const check = ({ recipe }: { recipe: Parameters<typeof assertLossesOn>[0] }) => assertLossesOn(recipe, rows);
     const what = { experiment: "ablation", source, rows, outcomeOf: ablationOutcome, check };
@@ -65,18 +68,20 @@ function registerRefinement(group: Command): void {
     .description("Table 2: start and CSRM, with and without the dense CRF.")
     .argument("[recipe]", RECIPE[1])
     .option("--runs <dirs...>", "take these finished runs of one recipe, one a seed, instead of training some");
-  withOutput(withTrainingOptions(command)).action(async (source: string | undefined, options: Options) => {
-    const out = folderOf("refinement", options, source ?? "runs");
-    if ((source === undefined) === (options.runs === undefined)) {
-      throw expected("either a recipe or --runs", "csrm experiment refinement", source ? "both" : "neither");
-    }
-    if (source === undefined) {
-      const outcome = refinementOfRuns(options.runs!);
-      return showOutcome({ outcome, files: await writeOutcome(out, outcome) }, options);
-    }
-    const what = { experiment: "refinement", source, rows: [refinementTraining], outcomeOf: refinementOutcome };
-    return trainExperiment(what, { ...options, out });
-  });
+  withOutput(withTrainingOptions(command.addHelpText("after", REFINEMENT))).action(
+    async (source: string | undefined, options: Options) => {
+      const out = folderOf("refinement", options, source ?? "runs");
+      if ((source === undefined) === (options.runs === undefined)) {
+        throw expected("either a recipe or --runs", "csrm experiment refinement", source ? "both" : "neither");
+      }
+      if (source === undefined) {
+        const outcome = refinementOfRuns(options.runs!);
+        return showOutcome({ outcome, files: await writeOutcome(out, outcome) }, options);
+      }
+      const what = { experiment: "refinement", source, rows: [refinementTraining], outcomeOf: refinementOutcome };
+      return trainExperiment(what, { ...options, out });
+    },
+  );
 }
 
 function folderOf(experiment: string, { out }: { out?: string }, source: string): string {
