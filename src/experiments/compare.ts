@@ -5,9 +5,9 @@ import type { Evaluation } from "../evaluation/evaluation.ts";
 import { percent, renderMarkdown, type Table, titleOf } from "../evaluation/table.ts";
 import { barChart } from "../report/bar-chart.ts";
 import { classColour } from "../report/colours.ts";
+import { compareSplits, splitOf } from "../report/run-data.ts";
 import { percentTick, SERIES_STYLES } from "./outcome.ts";
 import type { PublishedClasses, PublishedSet } from "./published.ts";
-import { compareSplits } from "./results.ts";
 import { type Spread, spread, spreadText } from "./statistics.ts";
 import { type Measured, measuredBy, type Subject } from "./subjects.ts";
 
@@ -58,10 +58,6 @@ export function compare(subjects: readonly Subject[], paper: PublishedSet | null
     rows: [...rows, ...(paper ? printedRows(paper) : [])],
     byClass: splits.map((split) => classesOf(split, measured, paper)),
   };
-}
-
-function splitOf({ split }: Evaluation): string {
-  return split ?? "all images";
 }
 
 function figuresOf(splits: readonly string[], evaluations: readonly Evaluation[]): Map<string, Spread> {

@@ -7,7 +7,7 @@ import { titleOf } from "../evaluation/table.ts";
 import { LABELS } from "../inference/results.ts";
 import { drawGallery, type Gallery } from "../report/gallery.ts";
 import { type PictureColumn, type PictureSource, pictureColumn } from "../report/picture-sources.ts";
-import { compareSplits } from "./results.ts";
+import { compareSplits, splitOf } from "../report/run-data.ts";
 import { measuredBy, type Subject } from "./subjects.ts";
 
 export interface QualitativeOptions {
@@ -26,7 +26,7 @@ export interface QualitativeOptions {
 export async function qualitative(options: QualitativeOptions): Promise<Gallery> {
   const { subjects, ids, rows } = options;
   const measured = measuredBy(subjects, titleOf);
-  const lists = measured.map(({ evaluations }) => new Set(evaluations.map(({ split }) => split ?? "all images")));
+  const lists = measured.map(({ evaluations }) => new Set(evaluations.map(splitOf)));
   const common = [...lists[0]!].filter((list) => lists.every((each) => each.has(list))).sort(compareSplits);
   const split = options.split ?? common.at(-1);
   if (split === undefined || !common.includes(split)) {
@@ -37,7 +37,7 @@ export async function qualitative(options: QualitativeOptions): Promise<Gallery>
     );
   }
   const chosen = measured.map(({ name, subject, evaluations }) => {
-    const evaluation = evaluations.find((each) => (each.split ?? "all images") === split)!;
+    const evaluation = evaluations.find((each) => splitOf(each) === split)!;
     const source = subject.sources.find((each) => each.evaluations.includes(evaluation))!;
     return { name, evaluation, root: source.root };
   });

@@ -3,7 +3,7 @@
 import path from "node:path";
 import { CsrmError, expected } from "../errors.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
-import { readEvaluations } from "../report/run-data.ts";
+import { compareSplits, readEvaluations } from "../report/run-data.ts";
 import { recipeOfRun } from "../run-folder.ts";
 import type { Recipe } from "../training/config.ts";
 import { valuesOf } from "./ablation.ts";
@@ -11,7 +11,7 @@ import type { StoredExperiment } from "./experiment-folder.ts";
 import { finishedEvaluations } from "./finished.ts";
 import { measuringNotes, type Outcome } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
-import { type Column, compareSplits } from "./results.ts";
+import type { Column } from "./results.ts";
 import { refinementRows, refinementTraining } from "./rows.ts";
 
 /** What is there so far; null before a run is done. */

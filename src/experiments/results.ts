@@ -1,6 +1,7 @@
 /** Figures of an experiment: mean IoU by row, column and seed, and what they come to over the seeds. */
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { titleOf } from "../evaluation/table.ts";
+import { compareSplits } from "../report/run-data.ts";
 import { type Spread, spread } from "./statistics.ts";
 
 /** A column of the table: what was measured, on which list. */
@@ -69,12 +70,6 @@ export function columnsOf(evaluations: readonly Evaluation[]): Column[] {
   return [...columns.values()].sort(
     (a, b) => methods.indexOf(a.method) - methods.indexOf(b.method) || compareSplits(a.split, b.split),
   );
-}
-
-/** Lists of training images first, then by name. */
-export function compareSplits(a: string, b: string): number {
-  const late = (split: string) => (split.includes("train") ? 0 : 1);
-  return late(a) - late(b) || a.localeCompare(b);
 }
 
 /** The mean IoU that evaluations give a column; undefined where none is of its method and list. */

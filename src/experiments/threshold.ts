@@ -3,8 +3,8 @@ import { expected } from "../errors.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { percent, type Table, thresholdText, titleOf } from "../evaluation/table.ts";
 import { type Line, lineChart } from "../report/line-chart.ts";
+import { compareSplits, splitOf } from "../report/run-data.ts";
 import { percentTick, SERIES_STYLES } from "./outcome.ts";
-import { compareSplits } from "./results.ts";
 import { type Spread, spread, spreadText } from "./statistics.ts";
 import { measuredBy, type Subject } from "./subjects.ts";
 
@@ -46,10 +46,6 @@ export function thresholdCurves(subjects: readonly Subject[], split?: string): T
     return own.length > 0 ? [{ name, points: pointsOf(own) }] : [];
   });
   return { split: chosen, curves };
-}
-
-function splitOf({ split }: Evaluation): string {
-  return split ?? "all images";
 }
 
 /** At the thresholds that all of them were measured at: a run adds the one that it was given. */

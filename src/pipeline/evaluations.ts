@@ -1,8 +1,10 @@
 /** The evaluate stage of a run: every pass as activation maps, label maps and refined label maps, thresholds chosen on the first list. */
 import path from "node:path";
+import { CsrmError } from "../errors.ts";
 import { type EvaluateOptions, evaluatePredictions } from "../evaluation/evaluate.ts";
-import type { Evaluation } from "../evaluation/evaluation.ts";
+import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
 import { imageRoot } from "../evaluation/images.ts";
+import { inputsDigest } from "../evaluation/inputs-digest.ts";
 import { writeFileAtomic } from "../files.ts";
 import { writeLabels } from "../inference/label-stage.ts";
 import { augmentationText } from "../inference/predict-settings.ts";
@@ -29,14 +31,21 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
   const { recipe, passes, progress } = options;
   const measured = recipe.data.lists.score.length > 0;
   const results: Evaluation[] = [];
+  const run = path.dirname(options.folders.evaluate);
+  // Written at once, so that a run that is killed here does not measure again what it had.
+  const add = async (result: Evaluation) => {
+    results.push(result);
+    const file = evaluationFile(run, result.split!, result.method!);
+    await writeFileAtomic(file, `${JSON.stringify(movable(result, run), null, 2)}\n`);
+  };
   const thresholds = new Map<string, Chosen>();
   for (const pass of passes) {
     const key = `${pass.subject}${pass.augmented ? "" : "_single"}`;
-    const row = { pass, key, recipe, progress };
+    const row = { run, pass, key, recipe, progress };
     const { source } = pass.settings;
     if (measured && source !== "cam") {
       const camRow = { ...row, key: key.replace("csrm", "csrm_cam"), source: "cam" as const };
-      results.push(await measureScores(camRow, thresholds));
+      await add(await measureScores(camRow, thresholds));
     }
     const scores = measured ? await measureScores({ ...row, source }, thresholds) : null;
     const labels = await writeLabels({
@@ -50,7 +59,7 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
       label: `labels ${key} ${pass.list}`,
     });
     // The figures of scores at a threshold are those of the label maps that were made at it.
-    if (scores) results.push(source === "cam" ? scores : { ...scores, kind: "labels", predictions: labels.dir });
+    if (scores) await add(source === "cam" ? scores : { ...scores, kind: "labels", predictions: labels.dir });
     if (!recipe.predict.crf || !pass.augmented) continue;
     const refined = path.join(options.folders.refine, pass.subject, pass.list);
     await refineCrf({
@@ -63,14 +72,13 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
       progress,
       label: `dCRF ${key} ${pass.list}`,
     });
-    if (measured) results.push(await measure({ ...row, key: `${key}_crf` }, { predictions: refined, crf: true }));
-  }
-  const run = path.dirname(options.folders.evaluate);
-  for (const result of results) {
-    const file = path.join(options.folders.evaluate, `${result.split}-${result.method}.json`);
-    await writeFileAtomic(file, `${JSON.stringify(movable(result, run), null, 2)}\n`);
+    if (measured) await add(await measure({ ...row, key: `${key}_crf` }, { predictions: refined, crf: true }));
   }
   return results;
+}
+
+function evaluationFile(run: string, list: string, method: string): string {
+  return path.join(run, "evaluate", `${list}-${method}.json`);
 }
 
 /** With folders inside the run told from there, so that a run folder may be moved. */
@@ -87,6 +95,8 @@ function movable(result: Evaluation, run: string): Evaluation {
 type Chosen = Required<Pick<EvaluateOptions, "threshold" | "thresholdFrom">>;
 
 interface Row {
+  /** The run folder. */
+  run: string;
   pass: Pass;
   /** Key of the method, e.g. "csrm_single". */
   key: string;
@@ -108,10 +118,8 @@ async function measureScores(row: Row & { source: Source }, thresholds: Map<stri
 
 type What = Pick<EvaluateOptions, "predictions" | "source" | "threshold" | "thresholdFrom" | "crf">;
 
-async function measure({ pass, key, recipe, progress }: Row, what: What): Promise<Evaluation> {
-  using task = progress.task({ label: `evaluate ${key} ${pass.list}`, total: pass.ids.length, unit: "image" });
-  // Awaited here: the progress bar must outlive the work.
-  return await evaluatePredictions({
+async function measure({ run, pass, key, recipe, progress }: Row, what: What): Promise<Evaluation> {
+  const options: EvaluateOptions = {
     crf: false,
     ...what,
     masks: maskFolder(recipe),
@@ -122,8 +130,24 @@ async function measure({ pass, key, recipe, progress }: Row, what: What): Promis
     method: key,
     label: labelOf(key),
     tta: augmentationText(pass.settings),
-    onProgress: (done) => task.update(done),
-  });
+  };
+  const inputs = await inputsDigest(options);
+  const known = knownEvaluation(evaluationFile(run, pass.list, key));
+  // Stored paths start from the run.
+  const { predictions, masks, images } = options;
+  if (known?.inputs === inputs) return { ...known, predictions, masks, images: path.resolve(images!) };
+  using task = progress.task({ label: `evaluate ${key} ${pass.list}`, total: pass.ids.length, unit: "image" });
+  return { ...(await evaluatePredictions({ ...options, onProgress: (done) => task.update(done) })), inputs };
+}
+
+/** What an earlier call measured; null where there is nothing of use. */
+function knownEvaluation(file: string): Evaluation | null {
+  try {
+    return readEvaluation(file);
+  } catch (error) {
+    if (error instanceof CsrmError) return null;
+    throw error;
+  }
 }
 
 const PARTS: Record<string, string> = {

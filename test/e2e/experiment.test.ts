@@ -1,7 +1,7 @@
 /** `csrm experiment` as a person runs it: two seeds, killed in the middle, gone on with, asked for more. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -173,6 +173,36 @@ describe("csrm experiment ablation", () => {
     expect(existsSync(elsewhere)).toBe(false);
     const foreign = await csrm("experiment", "ablation", "toy-tiny", "--out", path.join(out, "runs"));
     expect(foreign.stderr).toContain("holds files but no experiment.yaml");
+  });
+});
+
+describe("csrm run", () => {
+  it("measures nothing again but what a changed mask touches", () => {
+    const folder = path.join(temporaryFolder("experiment"), "run");
+    const again = () => {
+      const { status, stderr } = spawnSync(process.execPath, [main, "run", "toy-tiny", "--out", folder, ...SHORT], {
+        cwd: root,
+        encoding: "utf8",
+      });
+      expect(status, stderr).toBe(0);
+      return [...stderr.matchAll(/^evaluate (\S+ \S+) /gm)].map((match) => match[1]!);
+    };
+    const evaluations = () => {
+      const names = readdirSync(path.join(folder, "evaluate")).filter((name) => name.startsWith("val-"));
+      return names.map((name) => readFileSync(path.join(folder, "evaluate", name), "utf8"));
+    };
+    expect(again()).toHaveLength(10);
+    const before = evaluations();
+    const page = readFileSync(path.join(folder, "report.html"), "utf8");
+    expect(again()).toEqual([]);
+    expect(evaluations()).toEqual(before);
+    const rows = (text: string) => /<h2>Evaluation<\/h2>[\s\S]*?<\/table>/.exec(text)![0];
+    expect(rows(readFileSync(path.join(folder, "report.html"), "utf8"))).toBe(rows(page));
+    const mask = readFileSync(path.join(folder, "data/ImageSets/Segmentation/val.txt"), "utf8").split("\n")[0]!;
+    utimesSync(path.join(folder, `data/SegmentationClass/${mask}.png`), 1e9, 1e9);
+    expect(again()).toEqual(["start val", "start_crf val", "csrm_cam val", "csrm val", "csrm_crf val"]);
+    const figures = (text: string) => ({ ...JSON.parse(text), inputs: null });
+    expect(evaluations().map(figures)).toEqual(before.map(figures));
   });
 });
 
