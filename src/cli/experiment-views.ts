@@ -36,7 +36,8 @@ Examples:
   csrm experiment compare runs/rs101 runs/rs269 --methods csrm_crf --published voc12
   csrm experiment compare ours=runs/a/evaluate/val-csrm.json theirs=val.json --json
 
-Figures from the paper are of networks trained and measured on the full data sets by their authors; they are marked and have columns of their own.`;
+Figures from the paper are of networks trained and measured on the full data sets by their authors; they are marked, and have columns
+of their own.`;
 
 const QUALITATIVE = `
 Examples:

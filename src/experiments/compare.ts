@@ -1,4 +1,4 @@
-/** Tables 3 to 5 of the paper: methods side by side, in the mean and by class, with what the paper prints beside them where that is wanted. */
+/** Tables 3 to 5 of the paper: methods side by side, in the mean and by class, and what the paper prints beside them on request. */
 import { loadClasses } from "../data/classes.ts";
 import type { ClassTable } from "../data/types.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
@@ -147,7 +147,7 @@ function text(figure: Spread | null | undefined): string {
 export function comparisonMarkdown(comparison: Comparison): string {
   const hasPrinted = comparison.rows.some(({ from }) => from !== MEASURED);
   const warning =
-    " Rows from the paper are printed there, of networks trained and measured on the full data sets by their authors; they were not measured here.";
+    " Rows marked paper are what it prints, of networks that their authors trained and measured on the full data sets; they were not measured here.";
   return [
     "# Methods side by side",
     `Mean IoU in percent, background included; where there are several seeds, mean ± sample standard deviation.${hasPrinted ? warning : ""}`,

@@ -2,7 +2,7 @@
 import { messageOf } from "../errors.ts";
 import { observed } from "../observed-progress.ts";
 import type { Progress } from "../progress.ts";
-import { buildReport } from "../report/build.ts";
+import { buildReport, writeLiveReport } from "../report/build.ts";
 import type { Run } from "../run-folder.ts";
 
 export interface LiveReportOptions {
@@ -13,8 +13,8 @@ export interface LiveReportOptions {
 }
 
 /**
- * Does work in a run folder. Meanwhile a page without pictures follows it, written between two steps or images; in the end comes the whole
- * report, which stays as it is. A live page that cannot be written is said once and harms nothing.
+ * Does work in a run folder. Meanwhile a page without pictures follows it; in the end comes the whole report, which stays as it is. A live
+ * page that cannot be written is said once and harms nothing.
  * @throws what the work throws; CsrmError when it succeeded and its report cannot be written
  */
 export async function withLiveReport<Result>(
@@ -24,7 +24,6 @@ export async function withLiveReport<Result>(
   { every = 30, now = Date.now }: LiveReportOptions = {},
 ): Promise<Result> {
   let next = Number.NEGATIVE_INFINITY;
-  let writing: Promise<unknown> | null = null;
   let complained = false;
   const complain = (error: unknown) => {
     if (!complained) progress.note(`the report is not up to date: ${messageOf(error)}`);
@@ -32,25 +31,22 @@ export async function withLiveReport<Result>(
   };
   const followed = observed(progress, (state) => {
     const time = now();
-    if (writing !== null || time < next) return;
+    if (time < next) return;
     next = time + every * 1000;
-    writing = buildReport({ runDir: run.path, live: { ...state, written: new Date(time), every } })
-      .catch(complain)
-      .finally(() => {
-        writing = null;
-      });
+    try {
+      writeLiveReport(run.path, { ...state, written: new Date(time), every });
+    } catch (error) {
+      complain(error);
+    }
   });
-  const finished = () => buildReport({ runDir: run.path });
   let result: Result;
   try {
     result = await work(followed);
   } catch (error) {
-    await writing;
     // Where nothing was begun there is nothing to report.
-    if (next > 0) await finished().catch(complain);
+    if (next > 0) await buildReport({ runDir: run.path }).catch(complain);
     throw error;
   }
-  await writing;
-  await finished();
+  await buildReport({ runDir: run.path });
   return result;
 }

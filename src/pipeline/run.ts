@@ -25,7 +25,7 @@ export interface Summary {
   /** Of finished work: training over all sessions, prediction and evaluation of those that ended. */
   seconds: number;
   stages: Partial<Record<StageName, number>>;
-  /** Mean IoU by method and list, fractions; `miou` is that of the first list. Of a whole run only start, csrm and csrm_crf are always there. */
+  /** Mean IoU by method and list, fractions; `miou` is that of the first list. A whole run always has start, csrm and csrm_crf. */
   [method: string]: unknown;
 }
 

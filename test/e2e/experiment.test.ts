@@ -74,6 +74,8 @@ describe("csrm experiment ablation", () => {
     child.kill("SIGKILL");
     await new Promise((done) => child.once("close", done));
     expect(existsSync(path.join(out, "runs/m-s0/train/model.safetensors"))).toBe(false);
+    const report = () => readFileSync(path.join(out, "runs/m-s0/report.html"), "utf8");
+    expect(report()).toContain("At work: train");
     const before = filesOf(...FIRST);
     const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...command("0,1")], {
       cwd: root,
@@ -84,6 +86,8 @@ describe("csrm experiment ablation", () => {
     expect(stderr).toContain("row 2 of 2 (+ L_m), seed 0 (1 of 2)");
     expect(stderr).toContain("start classifier, seed 1 (2 of 2)");
     expect(stderr).not.toContain("row 1 of 2 (L_s), seed 0");
+    expect(report()).not.toContain("At work");
+    expect(report()).toContain("<h2>Pictures</h2>");
     expect(stdout).toMatch(/^L_s +\d+\.\d ± \d+\.\d/m);
     const steps = readFileSync(path.join(out, "runs/m-s0/train/metrics.jsonl"), "utf8").trim().split("\n");
     expect(steps.map((line) => JSON.parse(line).step)).toEqual([1, 2, 3, 4]);
