@@ -34,6 +34,16 @@ export class MetricsWriter {
   }
 }
 
+/** Every number of a record by its name; nested ones as "outer.inner". */
+export function* numbersOf(record: object, prefix = ""): Generator<[string, number]> {
+  for (const [key, value] of Object.entries(record) as [string, unknown][]) {
+    if (typeof value === "number") yield [prefix + key, value];
+    else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      yield* numbersOf(value, `${prefix}${key}.`);
+    }
+  }
+}
+
 /** A killed process may leave a line cut off; that one goes too. */
 function keepUpTo(text: string, step: number): string {
   const kept = text.split("\n").filter((line) => {

@@ -102,7 +102,7 @@ export const silentProgress: Progress = {
 };
 
 /** How much is done and how fast it goes. */
-class Pace {
+export class Pace {
   done: number;
   readonly started: number;
   readonly #initial: number;
@@ -192,7 +192,7 @@ function extraParts(extras: Extras): string[] {
 }
 
 /** "12.5 images/s", or "1.04 s/image" for slow work. */
-function rateText(rate: number, unit = "step"): string {
+export function rateText(rate: number, unit = "step"): string {
   const one = unit.replace(/s$/, "");
   return rate >= 1 ? `${significant(rate)} ${one}s/s` : `${significant(1 / rate)} s/${one}`;
 }

@@ -134,6 +134,11 @@ const READ_LATE: readonly [keys: RegExp, stage: StageName][] = [
   [/^verify\./, "verify"],
 ];
 
+/** How a recipe differs from one that a YAML file holds, as diffRecipes tells it. */
+export function recipeDifferences(stored: Tree, recipe: Recipe): string[] {
+  return diffRecipes(withNewKeys(stored), JSON.parse(JSON.stringify(recipe)));
+}
+
 /** A stored recipe with the defaults of keys that came after it: a new key's default is what was done before there was the key. */
 function withNewKeys(stored: Tree): Tree {
   const filled = recipeSchema.safeParse(stored);
@@ -147,7 +152,7 @@ function withNewKeys(stored: Tree): Tree {
  */
 function goesOn(path: string, recipe: Recipe, freshStage?: StageName): boolean {
   const file = join(path, "config.yaml");
-  const differences = diffRecipes(withNewKeys(readYamlMapping(file)), JSON.parse(JSON.stringify(recipe)));
+  const differences = recipeDifferences(readYamlMapping(file), recipe);
   if (differences.length === 0) return true;
   const unread = (line: string) =>
     READ_LATE.some(([keys, stage]) => keys.test(line) && (stage === freshStage || hasNoResults(join(path, stage))));
@@ -162,17 +167,25 @@ function goesOn(path: string, recipe: Recipe, freshStage?: StageName): boolean {
   const fix = differences.every((line) => /^verify\./.test(line))
     ? "say csrm verify --fresh to do this stage anew and keep the old one aside"
     : "choose another --out, or say --fresh to begin anew and keep the old run aside";
-  throw new CsrmError(
-    `${path} was made with another configuration (there → now):\n${differences.map((line) => `  ${line}`).join("\n")}\n${fix}`,
-    { code: "config" },
-  );
+  throw otherConfiguration(path, differences, fix);
+}
+
+/** @param differences as `recipeDifferences` gives them @param fix what to do */
+export function otherConfiguration(path: string, differences: readonly string[], fix: string): CsrmError {
+  const list = differences.map((line) => `  ${line}\n`).join("");
+  return new CsrmError(`${path} was made with another configuration (there → now):\n${list}${fix}`, {
+    code: "config",
+  });
 }
 
 function hasNoResults(path: string): boolean {
   if (!existsSync(path)) return true;
   const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
-  return files.every(({ name }) => isBookkeeping(name) || name === "config.yaml" || name === "environment.json");
+  return files.every(({ name }) => isBookkeeping(name) || ABOUT_THE_RUN.includes(name));
 }
+
+/** What a run folder has before anything came of it. */
+const ABOUT_THE_RUN = ["config.yaml", "environment.json", "report.html"];
 
 function moveAside(path: string, now: Date): string {
   const stamp = now.toISOString().replace(/[-:]/g, "").replace("T", "-").slice(0, 15);

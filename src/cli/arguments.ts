@@ -1,4 +1,4 @@
-/** Numbers on the command line, checked when they are read. */
+/** Numbers and lists on the command line, checked when they are read. */
 import { InvalidArgumentError } from "commander";
 
 export interface Range {
@@ -30,6 +30,11 @@ export function numbersIn(range: Range) {
       .replace(/^\s*\[(.*)\]\s*$/, "$1")
       .split(",")
       .map(one);
+}
+
+/** Reads words separated by commas. */
+export function wordsIn(text: string): string[] {
+  return text.split(",").map((word) => word.trim());
 }
 
 function rangeText({ least, most, open }: Required<Pick<Range, "least" | "most">> & Range): string {

@@ -60,6 +60,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/report.ts"),
   },
   {
+    name: "experiment",
+    summary: "tables and figures like the paper's, over several seeds: ablation, refinement and more",
+    load: () => import("./commands/experiment.ts"),
+  },
+  {
     name: "data",
     summary: "make the toy data set, prepare VOC 2012 and COCO 2014, check data sets",
     load: () => import("./commands/data.ts"),

@@ -50,7 +50,7 @@ export async function showDryRun(
   if (result.problems.length > 0) process.exitCode = 1;
 }
 
-/** What is known to be wrong with a device before anything is tried there. */
+/** What is wrong with a device, as a list of at most one problem. */
 export function deviceProblems(device: string): string[] {
   try {
     requireDevice(device);

@@ -51,6 +51,8 @@ export interface Evaluation extends Metrics, Required<EvaluationLabel> {
   best: SweepFigures | null;
   /** All tried thresholds, ascending; null without a threshold. */
   sweep: SweepFigures[] | null;
+  /** In a run: digest of what the figures were made from, to know them again. */
+  inputs?: string;
   /** Dataset ids of the classes. */
   ids: number[];
   names: string[];

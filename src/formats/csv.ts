@@ -2,6 +2,15 @@
 
 import { CsrmError } from "../errors.ts";
 
+/** Rows as a CSV text with LF; a cell is quoted where it holds a comma, a quote or a line break. */
+export function encodeCsv(rows: readonly (readonly (string | number)[])[]): string {
+  const cell = (value: string | number) => {
+    const text = String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
+}
+
 /** One row and the line (from 1) on which it begins: quoted cells may hold line breaks. */
 export interface CsvRow {
   line: number;

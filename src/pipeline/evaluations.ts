@@ -1,9 +1,8 @@
 /** The evaluate stage of a run: every pass as activation maps, label maps and refined label maps, thresholds chosen on the first list. */
 import path from "node:path";
-import { type EvaluateOptions, evaluatePredictions } from "../evaluation/evaluate.ts";
+import type { EvaluateOptions } from "../evaluation/evaluate.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { imageRoot } from "../evaluation/images.ts";
-import { writeFileAtomic } from "../files.ts";
 import { writeLabels } from "../inference/label-stage.ts";
 import { augmentationText } from "../inference/predict-settings.ts";
 import type { Source } from "../inference/predictor.ts";
@@ -11,6 +10,7 @@ import type { Progress } from "../progress.ts";
 import { refineCrf } from "../refine/crf-stage.ts";
 import type { Recipe } from "../training/config.ts";
 import { maskFolder } from "../training/recipe-data.ts";
+import { evaluateOnce, writeEvaluation } from "./evaluation-files.ts";
 import type { Pass } from "./predictions.ts";
 
 export interface EvaluateAllOptions {
@@ -29,14 +29,20 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
   const { recipe, passes, progress } = options;
   const measured = recipe.data.lists.score.length > 0;
   const results: Evaluation[] = [];
+  const run = path.dirname(options.folders.evaluate);
+  // Written at once, so that a run that is killed here does not measure again what it had.
+  const add = async (result: Evaluation) => {
+    results.push(result);
+    await writeEvaluation(run, result);
+  };
   const thresholds = new Map<string, Chosen>();
   for (const pass of passes) {
     const key = `${pass.subject}${pass.augmented ? "" : "_single"}`;
-    const row = { pass, key, recipe, progress };
+    const row = { run, pass, key, recipe, progress };
     const { source } = pass.settings;
     if (measured && source !== "cam") {
       const camRow = { ...row, key: key.replace("csrm", "csrm_cam"), source: "cam" as const };
-      results.push(await measureScores(camRow, thresholds));
+      await add(await measureScores(camRow, thresholds));
     }
     const scores = measured ? await measureScores({ ...row, source }, thresholds) : null;
     const labels = await writeLabels({
@@ -50,7 +56,7 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
       label: `labels ${key} ${pass.list}`,
     });
     // The figures of scores at a threshold are those of the label maps that were made at it.
-    if (scores) results.push(source === "cam" ? scores : { ...scores, kind: "labels", predictions: labels.dir });
+    if (scores) await add(source === "cam" ? scores : { ...scores, kind: "labels", predictions: labels.dir });
     if (!recipe.predict.crf || !pass.augmented) continue;
     const refined = path.join(options.folders.refine, pass.subject, pass.list);
     await refineCrf({
@@ -63,32 +69,16 @@ export async function evaluateAll(options: EvaluateAllOptions): Promise<Evaluati
       progress,
       label: `dCRF ${key} ${pass.list}`,
     });
-    if (measured) results.push(await measure({ ...row, key: `${key}_crf` }, { predictions: refined, crf: true }));
+    if (measured) await add(await measure({ ...row, key: `${key}_crf` }, { predictions: refined, crf: true }));
   }
-  for (const result of results) await writeEvaluation(options.folders.evaluate, result);
   return results;
-}
-
-/** Writes RUN/evaluate/<list>-<method>.json. @param folder RUN/evaluate */
-export async function writeEvaluation(folder: string, result: Evaluation): Promise<void> {
-  const text = JSON.stringify(movable(result, path.dirname(folder)), null, 2);
-  await writeFileAtomic(path.join(folder, `${result.split}-${result.method}.json`), `${text}\n`);
-}
-
-/** With folders inside the run told from there, so that a run folder may be moved. */
-function movable(result: Evaluation, run: string): Evaluation {
-  const told = (folder: string | null) => {
-    if (folder === null) return null;
-    const inside = path.relative(run, folder);
-    return inside.startsWith("..") || path.isAbsolute(inside) ? folder : inside;
-  };
-  const { predictions, masks, images } = result;
-  return { ...result, predictions: told(predictions), masks: told(masks), images: told(images) };
 }
 
 type Chosen = Required<Pick<EvaluateOptions, "threshold" | "thresholdFrom">>;
 
 interface Row {
+  /** The run folder. */
+  run: string;
   pass: Pass;
   /** Key of the method, e.g. "csrm_single". */
   key: string;
@@ -110,10 +100,8 @@ async function measureScores(row: Row & { source: Source }, thresholds: Map<stri
 
 type What = Pick<EvaluateOptions, "predictions" | "source" | "threshold" | "thresholdFrom" | "crf">;
 
-async function measure({ pass, key, recipe, progress }: Row, what: What): Promise<Evaluation> {
-  using task = progress.task({ label: `evaluate ${key} ${pass.list}`, total: pass.ids.length, unit: "image" });
-  // Awaited here: the progress bar must outlive the work.
-  return await evaluatePredictions({
+async function measure({ run, pass, key, recipe, progress }: Row, what: What): Promise<Evaluation> {
+  const options: EvaluateOptions = {
     crf: false,
     ...what,
     masks: maskFolder(recipe),
@@ -124,8 +112,8 @@ async function measure({ pass, key, recipe, progress }: Row, what: What): Promis
     method: key,
     label: labelOf(key),
     tta: augmentationText(pass.settings),
-    onProgress: (done) => task.update(done),
-  });
+  };
+  return evaluateOnce(run, options, progress);
 }
 
 const PARTS: Record<string, string> = {

@@ -29,7 +29,8 @@ export interface PassOptions {
   recipe: Recipe;
   /** RUN/predict */
   folder: string;
-  models: Record<Subject, string>;
+  /** The network file of each subject that is to be looked at. */
+  models: ReadonlyMap<Subject, string>;
   progress: Progress;
 }
 
@@ -41,7 +42,7 @@ export async function predictAll({ recipe, folder, models, progress }: PassOptio
   const passes: Pass[] = [];
   for (const list of lists) {
     const dataset = await openRecipeData(recipe, list);
-    for (const subject of ["start", "csrm"] as const) {
+    for (const [subject, model] of models) {
       // Without masks nothing is compared, so neither the start nor the plain pass is of use.
       if (list === null && subject === "start") continue;
       for (const augmented of isPlain || list === null ? [true] : [false, true]) {
@@ -53,7 +54,7 @@ export async function predictAll({ recipe, folder, models, progress }: PassOptio
         const name = `${subject}${augmented ? "" : "-single"}`;
         const out = path.join(folder, name, listName(list));
         const label = `predict ${name} ${listName(list)}`;
-        const work = { model: models[subject], dataset, out, settings, progress, label };
+        const work = { model, dataset, out, settings, progress, label };
         // Settings that differ here are those that the run cannot help, e.g. the precision of another machine.
         const { ids, skipped } = await predictCams({ ...work, fresh: "if-other" });
         for (const { id, reason } of skipped) progress.note(`skipped ${id}: ${reason}`);

@@ -9,7 +9,6 @@ import { readFileBytes } from "../files.ts";
 import { interrupted, throwIfInterrupted } from "../interrupt.ts";
 import { modelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
-import { buildReport } from "../report/build.ts";
 import type { Run } from "../run-folder.ts";
 import { readJson, type StageName, writeJson } from "../run-stage.ts";
 import { setThreads } from "../torch/index.ts";
@@ -17,7 +16,8 @@ import type { Recipe } from "../training/config.ts";
 import { pretrainStage, type StageOptions, type StageResult, trainStage } from "../training/stages.ts";
 import { chosenModel } from "./chosen-model.ts";
 import { evaluateAll } from "./evaluations.ts";
-import { predictAll } from "./predictions.ts";
+import { withLiveReport } from "./live-report.ts";
+import { predictAll, type Subject } from "./predictions.ts";
 import { checkScoredLists, openTrainingData } from "./prepare.ts";
 import { checkVerification, isVerified, verifyRun } from "./verify.ts";
 
@@ -26,7 +26,7 @@ export interface Summary {
   /** Of finished work: training over all sessions, prediction and evaluation of those that ended. */
   seconds: number;
   stages: Partial<Record<StageName, number>>;
-  /** Mean IoU by method and list, fractions; `miou` is that of the first list. Only start, csrm and csrm_crf are always there. */
+  /** Mean IoU by method and list, fractions; `miou` is that of the first list. A whole run always has start, csrm and csrm_crf. */
   [method: string]: unknown;
 }
 
@@ -36,22 +36,32 @@ export type Done = Pick<StageResult, "seconds" | "steps" | "model">;
 export interface PipelineOptions {
   /** model.safetensors of a start classifier to share with other runs, instead of training one. */
   start?: string;
+  /** What is trained and measured (default: both). Runs that share a start need not look at it again each. */
+  subjects?: readonly Subject[];
 }
 
-/** Runs or goes on with a run. @throws InterruptedError when asked to stop; calling again goes on */
-export async function runPipeline(run: Run, progress: Progress, options: PipelineOptions = {}): Promise<Summary> {
+/** Runs or goes on with a run; its report follows. @throws InterruptedError when asked to stop; calling again goes on */
+export function runPipeline(run: Run, progress: Progress, options: PipelineOptions = {}): Promise<Summary> {
+  return withLiveReport(run, progress, (followed) => allStages(run, followed, options));
+}
+
+async function allStages(run: Run, progress: Progress, options: PipelineOptions): Promise<Summary> {
   const { recipe } = run;
   setThreads(recipe.threads);
   const dataset = await openTrainingData(recipe, progress);
   await checkScoredLists(recipe);
   if (recipe.verify.enabled) await checkVerification(recipe, dataset.classes);
   const start = options.start ? sharedStart(options.start) : await pretrainOf(run, dataset, progress);
-  const trained = await trainOf(run, dataset, { progress, start: start.model });
+  const { subjects = ["start", "csrm"] } = options;
+  const models = new Map<Subject, string>();
+  if (subjects.includes("start")) models.set("start", start.model);
+  const trained = subjects.includes("csrm") ? await trainOf(run, dataset, { progress, start: start.model }) : null;
 
   const predict = run.stage("predict");
   const predictSeconds = timer();
-  const model = await chosenModel({ recipe, train: run.stage("train"), folder: predict.path, progress });
-  const models = { start: start.model, csrm: model };
+  if (trained) {
+    models.set("csrm", await chosenModel({ recipe, train: run.stage("train"), folder: predict.path, progress }));
+  }
   const passes = await predictAll({ recipe, folder: predict.path, models, progress });
   const predicting = { seconds: secondsOf(predict.results()) + predictSeconds() };
   predict.finish(predicting);
@@ -67,14 +77,13 @@ export async function runPipeline(run: Run, progress: Progress, options: Pipelin
 
   const stages = {
     pretrain: start.seconds,
-    train: trained.seconds,
+    train: trained?.seconds ?? 0,
     predict: predicting.seconds,
     evaluate: evaluating.seconds,
     ...(verified ? { verify: verified.seconds } : {}),
   };
   const summary = summaryOf(recipe, stages, [...evaluations, ...(verified?.evaluations ?? [])]);
   run.writeSummary(summary);
-  await buildReport({ runDir: run.path });
   return summary;
 }
 

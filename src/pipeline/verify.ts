@@ -4,7 +4,6 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import type { ClassTable, Dataset } from "../data/types.ts";
 import { CsrmError } from "../errors.ts";
-import { evaluatePredictions } from "../evaluation/evaluate.ts";
 import { type Evaluation, miousOf } from "../evaluation/evaluation.ts";
 import { imageRoot } from "../evaluation/images.ts";
 import { assertMasks } from "../evaluation/masks.ts";
@@ -22,7 +21,7 @@ import { usesBf16 } from "../training/network.ts";
 import { maskFolder, openRecipeData } from "../training/recipe-data.ts";
 import { describeSegmenter } from "../training/verify-network.ts";
 import { verifyStage } from "../training/verify-stage.ts";
-import { writeEvaluation } from "./evaluations.ts";
+import { evaluateOnce, writeEvaluation } from "./evaluation-files.ts";
 import { listName } from "./predictions.ts";
 import { givenLabels, ownLabels, type TrainingLabels } from "./verify-labels.ts";
 
@@ -149,8 +148,7 @@ async function measureAll(run: Run, progress: Progress): Promise<Evaluation[]> {
     const { labels, refined, ids, skipped } = await segmentAll({ ...work, fresh: "if-other" });
     for (const { id, reason } of skipped) progress.note(`skipped ${id}: ${reason}`);
     const measure = async (predictions: string, method: string, label: string) => {
-      using task = progress.task({ label: `evaluate ${method} ${split}`, total: ids.length, unit: "image" });
-      const result = await evaluatePredictions({
+      const options = {
         predictions,
         masks: maskFolder(recipe),
         images: imageRoot(dataset.samples[0]!),
@@ -158,9 +156,9 @@ async function measureAll(run: Run, progress: Progress): Promise<Evaluation[]> {
         classes: dataset.classes,
         ...{ split, method, label, crf: predictions === refined },
         tta: augmentationText(settings),
-        onProgress: (done) => task.update(done),
-      });
-      await writeEvaluation(run.stage("evaluate").path, result);
+      };
+      const result = await evaluateOnce(run.path, options, progress);
+      await writeEvaluation(run.path, result);
       results.push(result);
     };
     await measure(labels, "verify", title);

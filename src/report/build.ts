@@ -1,15 +1,17 @@
 /** Builds report.html, one file that holds everything it shows, and optionally its pictures as a file of their own. */
 import { extname, join } from "node:path";
 import { expected } from "../errors.ts";
-import { writeFileAtomic } from "../files.ts";
+import { writeFileAtomic, writeFileAtomicSync } from "../files.ts";
 import { stageSection } from "./curves.ts";
+import type { Markup } from "./format.ts";
 import { drawGallery, type Gallery, gallerySection } from "./gallery.ts";
 import { composeGrid } from "./grid.ts";
 import { keyNumbers } from "./key-numbers.ts";
+import { type LiveState, liveSection } from "./live.ts";
 import { footer, header, page, recipeSection } from "./page.ts";
 import { type PictureSource, pictureSources } from "./picture-sources.ts";
 import { resultsSection } from "./results.ts";
-import { readRun } from "./run-data.ts";
+import { type RunData, readRun } from "./run-data.ts";
 
 export interface ReportOptions {
   /** The run folder. */
@@ -35,18 +37,28 @@ export async function buildReport(options: ReportOptions): Promise<string> {
   const sources = options.sources ?? pictureSources(run);
   const galleries: Gallery[] = [];
   for (const source of sources) galleries.push(await drawGallery(source, rows));
-  const sections = [
-    header(run),
-    keyNumbers(run),
-    await gallerySection(galleries),
-    resultsSection(run),
-    ...run.stages.map(stageSection),
-    recipeSection(run),
-    footer(),
-  ];
-  await writeFileAtomic(out, page(run, sections));
+  const top = [keyNumbers(run), await gallerySection(galleries)];
+  await writeFileAtomic(out, page(run, sectionsOf(run, top)));
   if (options.pictureFile !== undefined) await writePictures(options.pictureFile, galleries);
   return out;
+}
+
+/**
+ * Writes RUN/report.html while the run is at work: it says how far it is and renews itself. Without pictures, and at once: between two
+ * training steps there is no time for others to finish a write.
+ * @throws CsrmError as buildReport
+ */
+export function writeLiveReport(runDir: string, live: LiveState): void {
+  const run = readRun(runDir);
+  writeFileAtomicSync(
+    join(runDir, "report.html"),
+    page(run, sectionsOf(run, [liveSection(live), keyNumbers(run)]), live),
+  );
+}
+
+/** Everything on the page; `top` comes below the head. */
+function sectionsOf(run: RunData, top: readonly (Markup | null)[]): (Markup | null)[] {
+  return [header(run), ...top, resultsSection(run), ...run.stages.map(stageSection), recipeSection(run), footer()];
 }
 
 async function writePictures(file: string, galleries: readonly Gallery[]): Promise<void> {

@@ -10,7 +10,7 @@ import { readCams, readLabels } from "../evaluation/predictions.ts";
 import { resizeNearest } from "../evaluation/resize-nearest.ts";
 import { classColour } from "./colours.ts";
 import { html, type Markup, raw } from "./format.ts";
-import { chooseIds, type PictureColumn, type PictureSource, predictionFile } from "./picture-sources.ts";
+import { assertIds, chooseIds, type PictureColumn, type PictureSource, predictionFile } from "./picture-sources.ts";
 import { dataUri, fitInside, jpegOf, overlayHeat, overlayLabels } from "./pictures.ts";
 
 /** Longest side at which pictures are drawn, and at which they are embedded in the page. */
@@ -26,8 +26,17 @@ export interface Gallery {
   legend: { id: number; name: string }[];
 }
 
-/** Draws up to `count` rows of a source; an image without a mask has an empty last cell. */
-export async function drawGallery(source: PictureSource, count: number): Promise<Gallery> {
+/**
+ * Draws rows of a source; an image without a mask has an empty cell there.
+ * @param which so many images, evenly spaced by name, or these
+ * @param options.truthFirst ground truth beside the photograph instead of last
+ */
+export async function drawGallery(
+  source: PictureSource,
+  which: number | readonly string[],
+  { truthFirst = false } = {},
+): Promise<Gallery> {
+  if (typeof which !== "number") assertIds(source, which);
   const seen = new Set<number>();
   const classes = source.masks?.classes;
   const reader = source.masks && maskReader(source.masks);
@@ -47,28 +56,40 @@ export async function drawGallery(source: PictureSource, count: number): Promise
     return overlay(image, { ...mask, data: mask.data.map((index) => classes!.ids[index] ?? index) });
   };
   const rows: Gallery["rows"] = [];
-  for (const id of chooseIds(source, count)) {
+  const arranged = <Cell>(image: Cell, predictions: Cell[], truths: Cell[]) =>
+    truthFirst ? [image, ...truths, ...predictions] : [image, ...predictions, ...truths];
+  for (const id of typeof which === "number" ? chooseIds(source, which) : which) {
     const image = await fitInside(await decodeImage(imageFile(source.images, id)!), DRAWN);
-    const cells = [image, ...(await Promise.all(source.columns.map((column) => prediction(image, column, id))))];
-    rows.push({ id, cells: reader ? [...cells, await truth(image, id)] : cells });
+    const predictions = await Promise.all(source.columns.map((column) => prediction(image, column, id)));
+    rows.push({ id, cells: arranged<RgbImage | null>(image, predictions, reader ? [await truth(image, id)] : []) });
   }
   const nameOf = (id: number) => classes?.names[classes.ids.indexOf(id)] ?? `class ${id}`;
   const legend = [...seen].filter((id) => id !== 0 && id !== 255).sort((a, b) => a - b);
   return {
     title: source.title,
-    titles: ["image", ...source.columns.map((column) => column.title), ...(reader ? ["ground truth"] : [])],
+    titles: arranged(
+      "image",
+      source.columns.map(({ title }) => title),
+      reader ? ["ground truth"] : [],
+    ),
     rows,
     legend: legend.map((id) => ({ id, name: nameOf(id) })),
   };
 }
 
-/** The section of pictures, all of them inside the page; nothing where there are none. */
-export async function gallerySection(galleries: readonly Gallery[]): Promise<Markup | null> {
+const HOW_CHOSEN =
+  "Images evenly spaced over each list by name, not chosen by quality. Activation maps show the strongest class of each pixel.";
+
+/** The section of pictures, all of them inside the page; nothing where there are none. @param note null: none */
+export async function gallerySection(
+  galleries: readonly Gallery[],
+  note: string | null = HOW_CHOSEN,
+): Promise<Markup | null> {
   const shown = galleries.filter(({ rows }) => rows.length > 0);
   if (shown.length === 0) return null;
   const blocks = await Promise.all(shown.map(gridOf));
   return html`<section><h2>Pictures</h2>
-<p class="note">Images evenly spaced over each list by name, not chosen by quality. Activation maps show the strongest class of each pixel.</p>${blocks}</section>`;
+${note && html`<p class="note">${note}</p>`}${blocks}</section>`;
 }
 
 async function gridOf({ title, titles, rows, legend }: Gallery): Promise<Markup> {

@@ -11,6 +11,8 @@ export interface Line {
   faint?: boolean;
   /** A point to mark with a dot and a tooltip. */
   mark?: { x: number; y: number; text: string };
+  /** Half the length of a whisker at each point, e.g. the deviation over seeds; null: none. Given, every point has a dot. */
+  whiskers?: readonly (number | null)[];
 }
 
 export interface LineChartOptions {
@@ -21,6 +23,9 @@ export interface LineChartOptions {
   height?: number;
   /** The y values the axis must show; lines are cut off outside. Default: all values. */
   yRange?: readonly [number, number];
+  /** The x values that the axis shows, default: from the smallest to the largest; and where it has ticks, default: round numbers. */
+  xRange?: readonly [number, number];
+  xTicks?: readonly number[];
   formatX?: (value: number) => string;
   formatY?: (value: number) => string;
   legend?: boolean;
@@ -38,8 +43,8 @@ const LEGEND_ROW = 17;
 /** Draws the chart; the page's style sheet gives it fonts and colours. Two charts on a page may have the same title. */
 export function lineChart(options: LineChartOptions): string {
   const { title, xLabel, lines, width, height, formatX, formatY, legend } = { ...DEFAULTS, ...options };
-  const xs = extent(lines.flatMap((line) => extent(line.x)));
-  const [yLow, yHigh] = options.yRange ?? extent(lines.flatMap((line) => extent(line.y)));
+  const xs = options.xRange ?? extent(lines.flatMap((line) => extent(line.x)));
+  const [yLow, yHigh] = options.yRange ?? extent(lines.flatMap((line) => extent(endsOf(line))));
   const yTicks = niceTicks(yLow, yHigh, 5);
   const yTexts = yTicks.map(formatY);
   const named = legend ? lines.filter(({ faint }) => !faint) : [];
@@ -54,7 +59,7 @@ export function lineChart(options: LineChartOptions): string {
   const sx = linearScale(xs, [area.left, area.right]);
   const sy = linearScale([yTicks[0]!, yTicks.at(-1)!], [area.bottom, area.top]);
   const inside = (tick: number) => tick >= xs[0] && tick <= xs[1];
-  const xTicks = niceTicks(xs[0], xs[1], 5).filter(inside);
+  const xTicks = (options.xTicks ?? niceTicks(xs[0], xs[1], 5)).filter(inside);
   return element("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title }, [
     ...yTicks.flatMap((tick, i) => [
       element("line", { class: "grid", x1: area.left, x2: area.right, y1: sy(tick), y2: sy(tick) }),
@@ -87,10 +92,32 @@ function drawLine(line: Line, sx: (x: number) => number, sy: (y: number) => numb
     class: `line ${line.style}${line.faint ? " faint" : ""}`,
     points: points.join(" "),
   });
-  if (!line.mark) return path;
+  const dots = line.whiskers ? whiskersOf(line, line.whiskers, { sx, sy }) : "";
+  if (!line.mark) return path + dots;
   const { x, y, text } = line.mark;
   const tip = element("title", {}, escapeXml(text));
-  return path + element("circle", { class: `dot ${line.style}`, cx: sx(x), cy: sy(y), r: 4 }, tip);
+  return path + dots + element("circle", { class: `dot ${line.style}`, cx: sx(x), cy: sy(y), r: 4 }, tip);
+}
+
+interface Scales {
+  sx: (x: number) => number;
+  sy: (y: number) => number;
+}
+
+function whiskersOf({ x, y, style }: Line, halves: readonly (number | null)[], { sx, sy }: Scales): string {
+  return x
+    .map((at, i) => {
+      const half = halves[i] ?? 0;
+      const ends = { x1: sx(at), x2: sx(at), y1: sy(y[i]! - half), y2: sy(y[i]! + half) };
+      const whisker = half > 0 ? element("line", { class: `line whisker ${style}`, ...ends }) : "";
+      return whisker + element("circle", { class: `dot ${style}`, cx: sx(at), cy: sy(y[i]!), r: 3.5 });
+    })
+    .join("");
+}
+
+/** Every y that a line and its whiskers reach. */
+function endsOf({ y, whiskers }: Line): readonly number[] {
+  return whiskers ? y.flatMap((value, i) => [value - (whiskers[i] ?? 0), value + (whiskers[i] ?? 0)]) : y;
 }
 
 function legendOf(lines: readonly Line[], places: ReturnType<typeof legendRows>): string[] {

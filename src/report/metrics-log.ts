@@ -4,6 +4,7 @@
  */
 import { CsrmError, messageOf } from "../errors.ts";
 import { readTextSync } from "../files.ts";
+import { numbersOf } from "../metrics-writer.ts";
 
 /** One recorded number over the steps of a stage. */
 export interface Series {
@@ -103,13 +104,6 @@ function add(into: Map<string, Series>, name: string, step: number, value: numbe
   }
   series.steps.push(step);
   series.values.push(value);
-}
-
-function* numbersOf(record: Json, prefix = ""): Generator<[string, number]> {
-  for (const [key, value] of Object.entries(record)) {
-    if (typeof value === "number") yield [prefix + key, value];
-    else if (isObject(value)) yield* numbersOf(value, `${prefix}${key}.`);
-  }
 }
 
 function isObject(value: unknown): value is Json {

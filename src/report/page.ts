@@ -1,19 +1,37 @@
 /** The frame of a report: head, facts about the run, recipe and environment, and how markup becomes a page. */
 import { classColour } from "./colours.ts";
 import { duration, html, type Markup, raw } from "./format.ts";
+import { type LiveState, reloading } from "./live.ts";
 import { isObject, type Json, type RunData } from "./run-data.ts";
 import { STYLE } from "./style.ts";
 
-/** A whole HTML document; it asks the network for nothing. */
-export function page(run: RunData, sections: readonly (Markup | null)[]): string {
-  const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+/** The report's document. @param live of a run that is at work: the page loads itself anew */
+export function page(run: RunData, sections: readonly (Markup | null)[], live?: LiveState): string {
+  const ids = run.evaluations[0]?.ids.slice(1) ?? Array.from({ length: 20 }, (_, i) => i + 1);
+  return htmlDocument({ title: `${nameOf(run)} · CSRM report`, classes: ids, sections, live });
+}
+
+export interface DocumentOptions {
+  title: string;
+  /** Dataset ids whose colours make the band at the top. */
+  classes: readonly number[];
+  sections: readonly (Markup | null)[];
+  live?: LiveState;
+}
+
+/** A whole HTML document in the report's style; it asks the network for nothing. */
+export function htmlDocument({ title, classes, sections, live }: DocumentOptions): string {
+  const reload = live && reloading(live);
+  const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'${reload?.policy ?? ""}`;
+  const ribbon = classes.map((id) => html`<i style="background:${classColour(id)}"></i>`);
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
-<title>${nameOf(run)} · CSRM report</title><style>${raw(STYLE)}</style></head>
-<body>${ribbon(run)}<main>
+${live && html`<noscript><meta http-equiv="refresh" content="${live.every}"></noscript>`}
+<title>${title}</title><style>${raw(STYLE)}</style></head>
+<body><div class="ribbon" aria-hidden="true">${ribbon}</div><main>
 ${sections}
-</main></body></html>
+</main>${reload?.tag}</body></html>
 `.markup;
 }
 
@@ -40,12 +58,6 @@ export function recipeSection({ configText, environment, summary }: RunData): Ma
 
 export function footer(): Markup {
   return html`<footer>Written by <code>csrm report</code>. Everything on this page is inside this file.</footer>`;
-}
-
-/** A band of the class colours. */
-function ribbon({ evaluations }: RunData): Markup {
-  const ids = evaluations[0]?.ids.slice(1) ?? Array.from({ length: 20 }, (_, i) => i + 1);
-  return html`<div class="ribbon" aria-hidden="true">${ids.map((id) => html`<i style="background:${classColour(id)}"></i>`)}</div>`;
 }
 
 function nameOf({ config, dir }: RunData): string {

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { ClassTable } from "../data/types.ts";
+import { expected } from "../errors.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { imageFile } from "../evaluation/images.ts";
 import { titleOf } from "../evaluation/table.ts";
@@ -37,6 +38,12 @@ export function predictionFile(column: PictureColumn, id: string): string {
   return join(column.dir, id + EXTENSION[column.kind]);
 }
 
+/** A column of the predictions in a folder, which may keep its activation maps below it. */
+export function pictureColumn(title: string, kind: PictureColumn["kind"], dir: string): PictureColumn {
+  const below = join(dir, CAMS);
+  return { title, kind, dir: kind === "cams" && existsSync(below) ? below : dir };
+}
+
 /** By the folders that the evaluations name; where nothing was evaluated, what lies in the folders of predictions. */
 export function pictureSources(run: RunData): PictureSource[] {
   const named = bySplit(run.evaluations).flatMap(([split, list]) => sourceOf(run, split, list) ?? []);
@@ -57,13 +64,23 @@ export function chooseIds(source: PictureSource, count: number): string[] {
   return Array.from({ length: shown }, (_, i) => ids[Math.floor(((i + 0.5) * ids.length) / shown)]!);
 }
 
+/** @throws CsrmError naming the file that one of these images lacks */
+export function assertIds({ images, columns }: PictureSource, ids: readonly string[]): void {
+  for (const id of ids) {
+    if (imageFile(images, id) === null)
+      throw expected(`a photograph ${id}`, "the pictures", "none", `looked in ${images}`);
+    const absent = columns.map((column) => predictionFile(column, id)).find((file) => !existsSync(file));
+    if (absent !== undefined) throw expected(`a prediction of ${id}`, "the pictures", "none", `looked for ${absent}`);
+  }
+}
+
 function sourceOf(run: RunData, split: string, list: readonly Evaluation[]): PictureSource | null {
   const columns = new Map<string, PictureColumn>();
   for (const evaluation of worthShowing(list)) {
     const dir = located(run.dir, evaluation.predictions);
     if (dir === null) continue;
-    const below = evaluation.kind === "cams" && existsSync(join(dir, CAMS)) ? join(dir, CAMS) : dir;
-    if (!columns.has(below)) columns.set(below, { title: titleOf(evaluation), kind: evaluation.kind, dir: below });
+    const column = pictureColumn(titleOf(evaluation), evaluation.kind, dir);
+    if (!columns.has(column.dir)) columns.set(column.dir, column);
   }
   // Label maps of thresholded activation maps are not measured on their own: the maps were.
   const last = [...columns.values()].findLast(({ kind }) => kind === "cams");

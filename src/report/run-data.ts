@@ -73,7 +73,8 @@ function object(file: string, text: string, parser: (text: string) => unknown): 
   return value;
 }
 
-function readEvaluations(dir: string): Evaluation[] {
+/** Every evaluation of a folder evaluate/; none where it is absent. @throws CsrmError naming a file that is damaged */
+export function readEvaluations(dir: string): Evaluation[] {
   if (!existsSync(dir)) return [];
   const files = readdirSync(dir).filter((name) => name.endsWith(".json") && name !== STAGE_DONE);
   const evaluations = files.sort().map((name) => readEvaluation(join(dir, name)));
@@ -99,11 +100,21 @@ export function isObject(value: unknown): value is Json {
 export function bySplit(evaluations: readonly Evaluation[]): [string, Evaluation[]][] {
   const groups = new Map<string, Evaluation[]>();
   for (const evaluation of evaluations) {
-    const split = evaluation.split ?? "all images";
+    const split = splitOf(evaluation);
     groups.set(split, [...(groups.get(split) ?? []), evaluation]);
   }
+  return [...groups].sort(([a], [b]) => compareSplits(a, b));
+}
+
+/** The name of an evaluation's list. */
+export function splitOf({ split }: Pick<Evaluation, "split">): string {
+  return split ?? "all images";
+}
+
+/** Lists of training images first, then by name. */
+export function compareSplits(a: string, b: string): number {
   const late = (split: string) => (split.includes("train") ? 0 : 1);
-  return [...groups].sort(([a], [b]) => late(a) - late(b) || a.localeCompare(b));
+  return late(a) - late(b) || a.localeCompare(b);
 }
 
 /**

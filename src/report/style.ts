@@ -3,10 +3,26 @@
  * screen.
  */
 
+/** Colours of the series s0, s1, … on a light ground: grays for starting points (0, 8, 9), colours for what came of them. */
+export const SERIES_COLOURS = [
+  "#9b9fa6",
+  "#2c64c9",
+  "#d4681c",
+  "#1e8f62",
+  "#8a4bbd",
+  "#c23a4b",
+  "#0f8ea6",
+  "#7a6a2f",
+  "#c3c6cb",
+  "#6f747c",
+] as const;
+
+const seriesVariables = () => SERIES_COLOURS.map((colour, i) => `--s${i}:${colour};`).join(" ");
+
 export const STYLE = `
 :root { color-scheme: light dark;
   --paper:#f7f5f0; --card:#fffefb; --ink:#1d2026; --muted:#6a6f78; --line:#e3dfd6; --soft:#efece4;
-  --s0:#9b9fa6; --s1:#2c64c9; --s2:#d4681c; --s3:#1e8f62; --s4:#8a4bbd; --s5:#c23a4b; --s6:#0f8ea6; --s7:#7a6a2f; --s8:#c3c6cb; --s9:#6f747c; --good:#1e7d4f; --bad:#b3392f; }
+  ${seriesVariables()} --good:#1e7d4f; --bad:#b3392f; }
 @media (prefers-color-scheme: dark) { :root {
   --paper:#131519; --card:#1a1d23; --ink:#e9e6df; --muted:#989da7; --line:#2d3138; --soft:#22262d;
   --s0:#7d838d; --s1:#6d9df2; --s2:#f0964f; --s3:#4fc794; --s4:#bd8be8; --s5:#ef7583; --s6:#4fc3d9; --s7:#c4b06a; --s8:#565c66; --s9:#a7adb7; --good:#5fcf97; --bad:#ee8277; } }
@@ -39,6 +55,7 @@ svg .tick, svg .axis-label { fill:var(--muted); }
 svg .legend, svg .name { fill:var(--ink); }
 svg .value { fill:var(--muted); font-size:10.5px; }
 svg .line { fill:none; stroke:var(--c); stroke-width:2; stroke-linejoin:round; stroke-linecap:round; }
+svg .line.whisker { stroke-width:1.2; opacity:.7; }
 svg .line.faint { stroke-width:1; opacity:.28; }
 svg .dot { fill:var(--c); stroke:var(--card); stroke-width:1.5; }
 svg .bar { fill:var(--c); }

@@ -13,6 +13,7 @@ import { liveTensors, manualSeed, saveTensors, scope, setThreads } from "../torc
 import { withoutInit } from "../torch/nn/index.ts";
 import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
+import { EventsWriter } from "./events-writer.ts";
 import { type TrainingTask, trainingLoop } from "./loop.ts";
 import { describeModel, loadStart, prepare, startFreeze } from "./network.ts";
 import { ordinaryPrior, type Prior } from "./ordinary-prior.ts";
@@ -156,6 +157,7 @@ export async function runTraining<B>(
 ): Promise<StageResult> {
   const { stage, recipe, progress, stop } = options;
   let metrics: MetricsWriter | undefined;
+  let events: EventsWriter | undefined;
   let bar: Task | undefined;
   let total = 0;
   const told = new Set<string>();
@@ -166,11 +168,14 @@ export async function runTraining<B>(
     stop,
     onStart(done) {
       metrics = stage.metrics(done);
+      events = new EventsWriter(stage.path, done);
       bar = progress.task({ label: options.label ?? stage.name, total: task.steps, initial: done, unit: "steps" });
     },
     onRecord(record) {
       total = record.total;
-      metrics?.append({ ...record, live_tensors: liveTensors() });
+      const numbers = { ...record, live_tensors: liveTensors() };
+      metrics?.append(numbers);
+      events?.append(numbers);
     },
     onStep(done) {
       bar?.update(done, { extras: { loss: total.toFixed(3) } });

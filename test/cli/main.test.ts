@@ -35,6 +35,7 @@ describe("csrm", () => {
       ["refine", "crf"],
       ["data", "toy"],
       ["data", "check"],
+      ...["ablation", "refinement", "threshold", "compare", "qualitative"].map((name) => ["experiment", name]),
     ]) {
       const { stdout } = await csrm(...names, "--help");
       const [usage = "", ...examples] = stdout.split(/\nExamples:\n/);

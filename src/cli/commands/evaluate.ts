@@ -25,6 +25,7 @@ import type { Source } from "../../inference/predictor.ts";
 import { createProgress } from "../../progress.ts";
 import { type Shard, shardName } from "../../shard.ts";
 import { shardOf } from "../../world.ts";
+import { wordsIn } from "../arguments.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { requireFile } from "../paths.ts";
 import { SHARDS, type ShardState, shardLines, shardOfCommand, shardProgress, withShard } from "../shards.ts";
@@ -154,7 +155,7 @@ function shardsFolder(out: string): string {
 async function wantedOf(options: EvaluateCommandOptions): Promise<EvaluateOptions> {
   if (options.out !== undefined) requireFile(options.out, ".json", [options.threshold]);
   const all = loadClasses(options.classes);
-  const classes = options.subset === undefined ? all : subsetClasses(all, namesIn(options.subset));
+  const classes = options.subset === undefined ? all : subsetClasses(all, wordsIn(options.subset));
   const ids =
     options.ids === undefined
       ? await maskIds(options.masks)
@@ -163,10 +164,6 @@ async function wantedOf(options: EvaluateCommandOptions): Promise<EvaluateOption
   const threshold = options.threshold === undefined ? {} : thresholdOf(options.threshold, options.source ?? "cam");
   const { predictions, masks, images, source, label, method, tta, crf } = options;
   return { predictions, masks, images, source, ids, classes, split, label, method, tta, crf, ...threshold };
-}
-
-function namesIn(list: string): string[] {
-  return list.split(",").map((name) => name.trim());
 }
 
 function thresholdOf(text: string, source: Source): { threshold: number | "sweep"; thresholdFrom?: string } {

@@ -1,5 +1,6 @@
 /** `csrm pretrain`: the start of a run, a classifier trained on tags: plain, Puzzle-CAM or P-NOC. */
 import { type Command, Option } from "commander";
+import { withLiveReport } from "../../pipeline/live-report.ts";
 import { openTrainingData } from "../../pipeline/prepare.ts";
 import { pretrainOf } from "../../pipeline/run.ts";
 import { duration } from "../../progress.ts";
@@ -46,8 +47,10 @@ export function register(program: Command): void {
       if (wantsDryRun(options)) {
         return showDryRun(recipe, { ...options, set }, { training: "start", scored: false });
       }
-      const done = await withRun(recipe, { ...options, set }, async (run, progress) =>
-        pretrainOf(run, await openTrainingData(run.recipe, progress), progress),
+      const done = await withRun(recipe, { ...options, set }, (run, progress) =>
+        withLiveReport(run, progress, async (followed) =>
+          pretrainOf(run, await openTrainingData(run.recipe, followed), followed),
+        ),
       );
       if (options.json) printJson(done);
       else print(`${done.model}: ${done.steps} steps in ${duration(done.seconds)}`);

@@ -3,9 +3,11 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
 import { expected } from "../../errors.ts";
+import { withLiveReport } from "../../pipeline/live-report.ts";
 import { openTrainingData } from "../../pipeline/prepare.ts";
 import { trainOf } from "../../pipeline/run.ts";
 import { duration } from "../../progress.ts";
+import type { Run } from "../../run-folder.ts";
 import { type DryRunFlags, showDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
 import { print, printJson } from "../output.ts";
 import { type RunOptions, withRun, withRunOptions } from "../run-options.ts";
@@ -30,20 +32,19 @@ export function register(program: Command): void {
     .addHelpText("after", EXAMPLES)
     .action(async (recipe: string, options: RunOptions & DryRunFlags & { start?: string }) => {
       if (wantsDryRun(options)) return showDryRun(recipe, options, { training: "csrm", scored: false });
-      const done = await withRun(recipe, options, async (run, progress) => {
-        const dataset = await openTrainingData(run.recipe, progress);
-        const start = options.start ?? path.join(run.path, "pretrain", "model.safetensors");
-        if (!existsSync(start)) {
-          throw expected(
-            "a start classifier",
-            "--start",
-            start,
-            "make one with csrm pretrain on the same --out, or name one",
-          );
-        }
-        return trainOf(run, dataset, { progress, start });
-      });
+      const done = await withRun(recipe, options, (run, progress) =>
+        withLiveReport(run, progress, async (followed) => {
+          const dataset = await openTrainingData(run.recipe, followed);
+          return trainOf(run, dataset, { progress: followed, start: startOf(run, options.start) });
+        }),
+      );
       if (options.json) printJson(done);
       else print(`${done.model}: ${done.steps} steps in ${duration(done.seconds)}`);
     });
+}
+
+function startOf(run: Run, given: string | undefined): string {
+  const start = given ?? path.join(run.path, "pretrain", "model.safetensors");
+  if (existsSync(start)) return start;
+  throw expected("a start classifier", "--start", start, "make one with csrm pretrain on the same --out, or name one");
 }

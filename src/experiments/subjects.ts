@@ -1,0 +1,122 @@
+/** What is put side by side: runs, experiments and evaluations by their paths, several seeds of one thing under one name. */
+import { existsSync, statSync } from "node:fs";
+import path from "node:path";
+import { CsrmError, expected } from "../errors.ts";
+import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
+import { readEvaluations } from "../report/run-data.ts";
+import { isTree, readYamlMapping } from "../training/config/layers.ts";
+import { isExperiment, readExperiment } from "./experiment-folder.ts";
+import { runFolder } from "./plan.ts";
+
+/** One run, or one evaluation file. */
+export interface Source {
+  /** The folder or file. */
+  path: string;
+  evaluations: readonly Evaluation[];
+  /** The run folder, from which paths in the evaluations start. */
+  root: string;
+  /** As the run's recipe says; null for evaluation files. */
+  backbone: string | null;
+}
+
+/** Runs that differ by their seeds only. */
+export interface Subject {
+  label: string;
+  sources: readonly Source[];
+}
+
+/**
+ * Reads arguments, each PATH or LABEL=PATH: a run folder, the JSON file of an evaluation, or an experiment's folder, which stands for all
+ * its rows. What has the same label is taken for seeds of one thing.
+ * @param methods keep these methods only
+ * @throws CsrmError naming a path that is none of these, or holds no evaluation (of these methods)
+ */
+export function subjectsOf(args: readonly string[], methods?: readonly string[]): Subject[] {
+  const subjects = new Map<string, Source[]>();
+  for (const arg of args) {
+    for (const { label, source } of sourcesOf(arg)) {
+      const kept = source.evaluations.filter(({ method }) => !methods || methods.includes(method ?? ""));
+      if (kept.length === 0) throw noEvaluations(source, methods);
+      subjects.set(label, [...(subjects.get(label) ?? []), { ...source, evaluations: kept }]);
+    }
+  }
+  return [...subjects].map(([label, sources]) => ({ label, sources }));
+}
+
+function* sourcesOf(arg: string): Generator<{ label: string; source: Source }> {
+  // A path may hold "=" itself.
+  const equals = existsSync(arg) ? -1 : arg.indexOf("=");
+  const where = arg.slice(equals + 1);
+  const given = equals < 0 ? null : arg.slice(0, equals).trim();
+  const stats = statSync(where, { throwIfNoEntry: false });
+  if (!stats)
+    throw expected(
+      "a run folder, an experiment's folder or an evaluation's JSON file",
+      "a path",
+      where,
+      "no such file",
+    );
+  if (stats.isFile()) {
+    const label = given ?? path.basename(where, ".json");
+    yield { label, source: fileSource(where) };
+  } else if (isExperiment(where)) {
+    yield* rowsOf(where, given);
+  } else yield { label: given ?? path.basename(path.resolve(where)), source: runSource(where) };
+}
+
+/** The runs of an experiment that are done, called by their rows. */
+function* rowsOf(folder: string, given: string | null): Generator<{ label: string; source: Source }> {
+  const { rows, seeds } = readExperiment(folder);
+  for (const [key, label] of [["start", "start"], ...Object.entries(rows)] as const) {
+    for (const seed of seeds) {
+      const run = runFolder(folder, key, seed);
+      if (!existsSync(path.join(run, "summary.json"))) continue;
+      yield { label: given === null ? label : `${given}: ${label}`, source: runSource(run) };
+    }
+  }
+}
+
+/** RUN/evaluate/*.json and files that csrm evaluate wrote anywhere; the paths in the latter are absolute. */
+function fileSource(file: string): Source {
+  const root = path.dirname(path.dirname(path.resolve(file)));
+  return { path: file, root, evaluations: [readEvaluation(file)], backbone: null };
+}
+
+function runSource(folder: string): Source {
+  const config = path.join(folder, "config.yaml");
+  const model = existsSync(config) ? readYamlMapping(config).model : undefined;
+  const backbone = isTree(model) && typeof model.backbone === "string" ? model.backbone : null;
+  return { path: folder, root: folder, evaluations: readEvaluations(path.join(folder, "evaluate")), backbone };
+}
+
+function noEvaluations({ path: where, evaluations }: Source, methods?: readonly string[]): CsrmError {
+  const there = evaluations.map(({ method, split }) => `${method} on ${split}`).join(", ");
+  const wanted = methods ? ` of ${methods.join(", ")}` : "";
+  return new CsrmError(
+    `${where} holds no evaluation${wanted}${there ? `; there are ${there}` : "; csrm run and csrm evaluate --out make some"}`,
+    { code: "data" },
+  );
+}
+
+/** Evaluations of one method on one list, one a source that has it. */
+export interface Measured {
+  /** E.g. "runs/a: CSRM + dCRF". */
+  name: string;
+  subject: Subject;
+  method: string | null;
+  evaluations: readonly Evaluation[];
+}
+
+/** Everything that subjects measured, one entry a subject and method, in their order. */
+export function measuredBy(subjects: readonly Subject[], nameOf: (evaluation: Evaluation) => string): Measured[] {
+  return subjects.flatMap((subject) => {
+    const all = subject.sources.flatMap(({ evaluations }) => evaluations);
+    const names = [...new Set(all.map(nameOf))];
+    return names.map((title) => {
+      const evaluations = all.filter((each) => nameOf(each) === title);
+      // A subject with a single thing to show needs no second name.
+      const name = names.length === 1 && subjects.length > 1 ? subject.label : `${subject.label}: ${title}`;
+      return { name, subject, method: evaluations[0]!.method, evaluations };
+    });
+  });
+}

@@ -1,0 +1,50 @@
+/** A run's evaluations, RUN/evaluate/<list>-<method>.json: measured where they are not there yet, written so that a run may be moved. */
+import path from "node:path";
+import { CsrmError } from "../errors.ts";
+import { type EvaluateOptions, evaluatePredictions } from "../evaluation/evaluate.ts";
+import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
+import { inputsDigest } from "../evaluation/inputs-digest.ts";
+import { writeFileAtomic } from "../files.ts";
+import type { Progress } from "../progress.ts";
+
+function evaluationFile(run: string, list: string, method: string): string {
+  return path.join(run, "evaluate", `${list}-${method}.json`);
+}
+
+/** @param run the run folder */
+export async function writeEvaluation(run: string, result: Evaluation): Promise<void> {
+  const text = JSON.stringify(movable(result, run), null, 2);
+  await writeFileAtomic(evaluationFile(run, result.split!, result.method!), `${text}\n`);
+}
+
+/** Measures, or takes what an earlier call measured of the same files with the same settings. @param options with split and method */
+export async function evaluateOnce(run: string, options: EvaluateOptions, progress: Progress): Promise<Evaluation> {
+  const { predictions, masks, images, split, method, ids } = options;
+  const inputs = await inputsDigest(options);
+  const known = knownEvaluation(evaluationFile(run, split!, method!));
+  // Stored paths start from the run.
+  if (known?.inputs === inputs) return { ...known, predictions, masks, images: path.resolve(images!) };
+  using task = progress.task({ label: `evaluate ${method} ${split}`, total: ids.length, unit: "image" });
+  return { ...(await evaluatePredictions({ ...options, onProgress: (done) => task.update(done) })), inputs };
+}
+
+/** What an earlier call measured; null where there is nothing of use. */
+function knownEvaluation(file: string): Evaluation | null {
+  try {
+    return readEvaluation(file);
+  } catch (error) {
+    if (error instanceof CsrmError) return null;
+    throw error;
+  }
+}
+
+/** With folders inside the run told from there, so that a run folder may be moved. */
+function movable(result: Evaluation, run: string): Evaluation {
+  const told = (folder: string | null) => {
+    if (folder === null) return null;
+    const inside = path.relative(run, folder);
+    return inside.startsWith("..") || path.isAbsolute(inside) ? folder : inside;
+  };
+  const { predictions, masks, images } = result;
+  return { ...result, predictions: told(predictions), masks: told(masks), images: told(images) };
+}

@@ -1,0 +1,240 @@
+/** `csrm experiment` as a person runs it: two seeds, killed in the middle, gone on with, asked for more. */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs";
+import path from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { parseCsv } from "../../src/formats/csv.ts";
+import { csrm } from "../helpers/cli.ts";
+import { scalarsByStep } from "../helpers/tfevents.ts";
+import { temporaryFolder } from "../helpers/tiny.ts";
+
+const root = path.resolve(fileURLToPath(new URL(".", import.meta.url)), "../..");
+const main = path.join(root, "dist/cli/main.js");
+
+/** As short as every stage allows. */
+const SHORT = [
+  "data={size: [32, 32], toy: {train: 6, val: 3, size: 32}}",
+  "schedule={steps: 4, warmup_steps: 1}",
+  "pretrain.batch=3",
+  "checkpoints.every_steps=2",
+  "threads=1",
+].flatMap((each) => ["--set", each]);
+
+const out = path.join(temporaryFolder("experiment"), "ablation");
+const command = (seeds: string, rows = "s,m") => [
+  ...[
+    "experiment",
+    "ablation",
+    "toy-tiny",
+    "--out",
+    out,
+    "--seeds",
+    seeds,
+    "--rows",
+    rows,
+    "--set",
+    "predict.crf=false",
+  ],
+  ...SHORT,
+];
+const run = (args: string[]) =>
+  execFileSync(process.execPath, [main, ...args], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+
+/** Every file below the folders of runs, with when it was written and what is in it. */
+function filesOf(...runs: string[]): Record<string, string> {
+  const files = runs.flatMap((name) => {
+    const folder = path.join(out, "runs", name);
+    const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    return entries.map((entry) => path.join(entry.parentPath, entry.name));
+  });
+  return Object.fromEntries(
+    files.map((file) => {
+      const hash = createHash("sha256").update(readFileSync(file)).digest("hex");
+      return [path.relative(out, file), `${statSync(file).mtimeMs} ${hash}`];
+    }),
+  );
+}
+
+const FIRST = ["start-s0", "s-s0"];
+const ALL = [...FIRST, "m-s0", "start-s1", "s-s1", "m-s1"];
+
+describe("csrm experiment ablation", () => {
+  let finished: Record<string, string> = {};
+
+  it("killed in the middle of a row goes on there, and does nothing of what was done again", async () => {
+    const child = spawn(process.execPath, [main, ...command("0,1")], { cwd: root, stdio: "ignore" });
+    const checkpoint = path.join(out, "runs/m-s0/train/checkpoints/last.safetensors");
+    while (!existsSync(checkpoint)) {
+      if (child.exitCode !== null) throw new Error(`the experiment ended early with code ${child.exitCode}`);
+      await setTimeout(5);
+    }
+    child.kill("SIGKILL");
+    await new Promise((done) => child.once("close", done));
+    expect(existsSync(path.join(out, "runs/m-s0/train/model.safetensors"))).toBe(false);
+    const report = () => readFileSync(path.join(out, "runs/m-s0/report.html"), "utf8");
+    expect(report()).toContain("At work: train");
+    const before = filesOf(...FIRST);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...command("0,1")], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    expect(status, stderr).toBe(0);
+    expect(filesOf(...FIRST)).toEqual(before);
+    expect(stderr).toContain("row 2 of 2 (+ L_m), seed 0 (1 of 2)");
+    expect(stderr).toContain("start classifier, seed 1 (2 of 2)");
+    expect(stderr).not.toContain("row 1 of 2 (L_s), seed 0");
+    expect(report()).not.toContain("At work");
+    expect(report()).toContain("<h2>Pictures</h2>");
+    expect(stdout).toMatch(/^L_s +\d+\.\d ± \d+\.\d/m);
+    const steps = readFileSync(path.join(out, "runs/m-s0/train/metrics.jsonl"), "utf8").trim().split("\n");
+    expect(steps.map((line) => JSON.parse(line).step)).toEqual([1, 2, 3, 4]);
+    const train = path.join(out, "runs/m-s0/train");
+    const events = readdirSync(train).filter((name) => name.startsWith("events.out.tfevents."));
+    const files = events.sort().map((name) => readFileSync(path.join(train, name)));
+    expect(scalarsByStep(files).map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+    finished = filesOf(...ALL);
+  });
+
+  it("has the rows of Table 1 over one start a seed, with the losses that each row has", () => {
+    const losses = (name: string) => {
+      const lines = readFileSync(path.join(out, "runs", name, "train/metrics.jsonl"), "utf8")
+        .trim()
+        .split("\n");
+      return Object.keys(JSON.parse(lines.at(-1)!).losses).sort();
+    };
+    expect(losses("s-s0")).toEqual(["classification", "segmentation", "tags"]);
+    expect(losses("m-s0")).toEqual(["classification", "contrast", "s2c", "segmentation", "tags", "unsupervised"]);
+    const starts = ["s-s1", "m-s1"].map((name) =>
+      JSON.parse(readFileSync(path.join(out, "runs", name, "train/start.json"), "utf8")),
+    );
+    expect(starts[0].start).toBe(path.join(out, "runs/start-s1/pretrain/model.safetensors"));
+    expect(starts[1].sha256).toBe(starts[0].sha256);
+    for (const name of ["s-s0", "m-s1"]) expect(existsSync(path.join(out, "runs", name, "pretrain"))).toBe(false);
+  });
+
+  it("writes a table, a CSV and a figure that agree with the runs", () => {
+    const [head, ...lines] = parseCsv(readFileSync(path.join(out, "table.csv"), "utf8"), "table.csv");
+    const rows = lines.map(({ cells }) => Object.fromEntries(cells.map((cell, i) => [head!.cells[i]!, cell])));
+    expect(new Set(rows.map(({ row }) => row))).toEqual(new Set(["start", "s", "m"]));
+    const figure = rows.find(({ row, method, split }) => row === "m" && method === "csrm" && split === "val")!;
+    const values = [0, 1].map((seed) => {
+      const file = path.join(out, `runs/m-s${seed}/evaluate/val-csrm.json`);
+      return JSON.parse(readFileSync(file, "utf8")).miou as number;
+    });
+    expect([figure["seed 0"], figure["seed 1"]].map(Number)).toEqual(values);
+    expect(Number(figure.mean)).toBeCloseTo((values[0]! + values[1]!) / 2, 12);
+    expect(Number(figure.deviation)).toBeCloseTo(Math.abs(values[0]! - values[1]!) / Math.SQRT2, 12);
+    const text = readFileSync(path.join(out, "table.md"), "utf8");
+    expect(text).toContain("mean ± sample standard deviation over 2 seeds (0, 1)");
+    expect(text).toMatch(/^\| \+ L_m \| L_s \|/m);
+    for (const name of ["figure.svg", "figure.png", "experiment.yaml"])
+      expect(existsSync(path.join(out, name))).toBe(true);
+  });
+
+  it("does nothing when called again, and refuses another recipe, showing the difference", async () => {
+    const stdout = run([...command("0,1"), "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({ seeds: [0, 1], rows: [{ key: "start" }, { key: "s" }, { key: "m" }] });
+    expect(filesOf(...ALL)).toEqual(finished);
+    const other = await csrm(...command("0"), "--set", "schedule.steps=5");
+    expect(other.code).toBe(1);
+    expect(other.stderr).toMatch(/was made with another configuration.*\n +schedule\.steps: 4 → 5\n/);
+  });
+
+  it("lists in a dry run what more rows and seeds would take, and takes in the rows that are there", async () => {
+    const { code, stdout } = await csrm(...command("1,2", "s,u,m"), "--dry-run", "--no-step", "--json");
+    expect(code).toBe(0);
+    const { jobs, rows_left, starts_left, steps_a_row } = JSON.parse(stdout);
+    expect(jobs.map(({ row, seed, state }: Record<string, string>) => `${row} ${seed} ${state}`)).toEqual([
+      "start 1 done",
+      "L_s 1 done",
+      "+ L_u 1 to do",
+      "+ L_m 1 done",
+      ...["start", "L_s", "+ L_u", "+ L_m"].map((row) => `${row} 2 to do`),
+    ]);
+    expect([rows_left, starts_left, steps_a_row]).toEqual([4, 1, 4]);
+    expect(existsSync(path.join(out, "runs/u-s1"))).toBe(false);
+    run(command("1", "u"));
+    expect(filesOf(...ALL)).toEqual(finished);
+    expect(readFileSync(path.join(out, "table.md"), "utf8")).toMatch(/^\| \+ L_u \| .* \(n = 1\) \|/m);
+  });
+
+  it("says what is wrong before it trains", async () => {
+    const elsewhere = path.join(temporaryFolder("experiment"), "x");
+    const base = ["experiment", "ablation", "toy-tiny", "--out", elsewhere];
+    for (const [args, message] of [
+      [["--rows", "s,c"], 'some of s, s2c, u, m for --rows, got "c"'],
+      [["--seeds", "1,1"], "at least one seed, each once"],
+      [["--seeds", "0.5"], "seed"],
+      [["--set", "contrast.weight=0"], "a weight above 0, so that the row + L_m has that loss"],
+      [["--set", "data.lists.score=[]", "--set", "predict.threshold=0.3"], "lists with masks to measure on"],
+    ] as const) {
+      const { code, stderr } = await csrm(...base, ...args);
+      expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
+    }
+    expect(existsSync(elsewhere)).toBe(false);
+    const foreign = await csrm("experiment", "ablation", "toy-tiny", "--out", path.join(out, "runs"));
+    expect(foreign.stderr).toContain("holds files but no experiment.yaml");
+  });
+});
+
+describe("csrm run", () => {
+  it("measures nothing again but what a changed mask touches", () => {
+    const folder = path.join(temporaryFolder("experiment"), "run");
+    const again = () => {
+      const { status, stderr } = spawnSync(process.execPath, [main, "run", "toy-tiny", "--out", folder, ...SHORT], {
+        cwd: root,
+        encoding: "utf8",
+      });
+      expect(status, stderr).toBe(0);
+      return [...stderr.matchAll(/^evaluate (\S+ \S+) /gm)].map((match) => match[1]!);
+    };
+    const evaluations = () => {
+      const names = readdirSync(path.join(folder, "evaluate")).filter((name) => name.startsWith("val-"));
+      return names.map((name) => readFileSync(path.join(folder, "evaluate", name), "utf8"));
+    };
+    expect(again()).toHaveLength(10);
+    const before = evaluations();
+    const page = readFileSync(path.join(folder, "report.html"), "utf8");
+    expect(again()).toEqual([]);
+    expect(evaluations()).toEqual(before);
+    const rows = (text: string) => /<h2>Evaluation<\/h2>[\s\S]*?<\/table>/.exec(text)![0];
+    expect(rows(readFileSync(path.join(folder, "report.html"), "utf8"))).toBe(rows(page));
+    const mask = readFileSync(path.join(folder, "data/ImageSets/Segmentation/val.txt"), "utf8").split("\n")[0]!;
+    utimesSync(path.join(folder, `data/SegmentationClass/${mask}.png`), 1e9, 1e9);
+    expect(again()).toEqual(["start val", "start_crf val", "csrm_cam val", "csrm val", "csrm_crf val"]);
+    const figures = (text: string) => ({ ...JSON.parse(text), inputs: null });
+    expect(evaluations().map(figures)).toEqual(before.map(figures));
+  });
+});
+
+describe("csrm experiment refinement", () => {
+  it("holds start and CSRM, as they are and refined, against the start", () => {
+    const folder = path.join(temporaryFolder("experiment"), "refinement");
+    const args = ["experiment", "refinement", "toy-tiny", "--out", folder, ...SHORT];
+    const trained = JSON.parse(run([...args, "--json"]));
+    expect(trained.rows.map(({ key }: { key: string }) => key)).toEqual([
+      "start",
+      "csrm_cam",
+      "csrm",
+      "start_crf",
+      "csrm_crf",
+    ]);
+    const text = readFileSync(path.join(folder, "table.md"), "utf8");
+    expect(text).toMatch(/^\| CSRM \+ dCRF \| start \|/m);
+    // A run that did everything by itself has the same table.
+    const whole = path.join(path.dirname(folder), "run");
+    run(["run", "toy-tiny", "--out", whole, ...SHORT]);
+    const looked = run(["experiment", "refinement", "--runs", whole, "--out", path.join(whole, "table"), "--json"]);
+    expect(JSON.parse(looked).rows).toEqual(trained.rows);
+  });
+
+  it("names the evaluation that a run lacks", async () => {
+    const { code, stderr } = await csrm("experiment", "refinement", "--runs", path.join(out, "runs/m-s0"));
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/m-s0 has no evaluation of start \(start\); csrm run/)]);
+    const neither = await csrm("experiment", "refinement");
+    expect(neither.stderr).toContain("expected either a recipe or --runs");
+  });
+});
