@@ -4,9 +4,10 @@ import { cut } from "../../data/enlarge.ts";
 import type { RgbImage } from "../../data/types.ts";
 import { areaOfRuns, type MaskSize, type Runs } from "../../formats/coco-runs.ts";
 import { fittedSize, samInput } from "../../models/sam/input.ts";
+import { type Decoded, MASKS } from "../../models/sam/mask-decoder.ts";
 import { foregroundPoints } from "../../models/sam/prompt-encoder.ts";
 import type { Embedded, Sam } from "../../models/sam/sam.ts";
-import { fromTypedArray, noGrad, scope, type Tensor } from "../../torch/index.ts";
+import { cat, fromTypedArray, noGrad, scope, type Tensor } from "../../torch/index.ts";
 import { type Box, type Crop, cropsOf, isCut, pointGrid } from "./crops.ts";
 import { type Canvas, canvasOf, drawnRuns, stabilityScores } from "./draw-masks.ts";
 import { boxOfRuns, moveRuns } from "./mask-runs.ts";
@@ -152,21 +153,34 @@ function masksOfPoints({ sam, embedded, canvas, points, crop, image, options, cl
   );
 }
 
+/** Prompts whose masks are drawn at once; each takes 30 MB on the way. */
+const DRAWN = 16;
+
 /**
- * Logits [n, 4h, 4w] of the masks at these places, where place 3i + j is mask j + 1 of prompt i. Masks are drawn only for prompts that
- * have one to keep.
+ * Logits [n, 4h, 4w] of the masks at these places, ascending, where place 3i + j is mask j + 1 of prompt i. Masks are drawn only for
+ * prompts that have one to keep.
  */
-function pick(sam: Sam, decoded: ReturnType<Sam["decode"]>, places: readonly number[]): Tensor {
-  return scope(() => {
-    const { device } = decoded.iou;
-    const prompts = [...new Set(places.map((place) => Math.floor(place / 3)))];
-    const row = new Map(prompts.map((prompt, i) => [prompt, i]));
-    const index = positions(prompts, device);
-    const [tokens, cells] = [decoded.tokens.indexSelect(0, index), decoded.cells.indexSelect(0, index)];
-    const masks = sam.mask_decoder.masks({ ...decoded, tokens, cells }); // [m, 4, 4h, 4w]
-    const chosen = places.map((place) => row.get(Math.floor(place / 3))! * 4 + 1 + (place % 3));
-    return masks.flatten(0, 1).indexSelect(0, positions(chosen, device));
-  });
+function pick(sam: Sam, decoded: Decoded, places: readonly number[]): Tensor {
+  const { device } = decoded.iou;
+  const prompts = [...new Set(places.map((place) => Math.floor(place / 3)))];
+  const parts: Tensor[] = [];
+  for (let from = 0; from < prompts.length; from += DRAWN) {
+    const some = prompts.slice(from, from + DRAWN);
+    const row = new Map(some.map((prompt, i) => [prompt, i]));
+    const chosen = places.flatMap((place) => {
+      const own = row.get(Math.floor(place / 3));
+      return own === undefined ? [] : [own * MASKS + 1 + (place % 3)];
+    });
+    parts.push(
+      scope(() => {
+        const index = positions(some, device);
+        const [tokens, cells] = [decoded.tokens.indexSelect(0, index), decoded.cells.indexSelect(0, index)];
+        const masks = sam.mask_decoder.masks({ ...decoded, tokens, cells }); // [some, 4, 4h, 4w]
+        return masks.flatten(0, 1).indexSelect(0, positions(chosen, device));
+      }),
+    );
+  }
+  return cat(parts);
 }
 
 function positions(values: readonly number[], device: string): Tensor {

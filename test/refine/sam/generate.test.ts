@@ -161,9 +161,11 @@ describe("automatic mask generation", () => {
 
   it("gives the same for any number of points at once", () => {
     const sam = tinySam();
-    const masks = [1, 5, 64].map(
-      (points_per_batch) => generateMasks(sam, picture(33, 50), { ...open, points_per_batch }).masks,
-    );
+    const masks = [1, 7, 64].map((points_per_batch) => {
+      const options = { ...open, points_per_side: 5, points_per_batch };
+      return generateMasks(sam, picture(33, 50), options).masks;
+    });
+    expect(masks[0]).toHaveLength(75);
     for (const each of masks) expect(each.map(({ runs }) => runs)).toEqual(masks[0]!.map(({ runs }) => runs));
   });
 
