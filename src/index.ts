@@ -49,9 +49,10 @@ export { createProgress, type Progress, silentProgress } from "./progress.ts";
 export { type CrfParams, crfPresets } from "./refine/crf-params.ts";
 export { denseCrf, denseCrfLabels } from "./refine/dense-crf.ts";
 // Segment Anything
-export { type FoundMask, generateMasks } from "./refine/sam/generate.ts";
+export { generateMasks } from "./refine/sam/generate.ts";
 export { readMaskFile, type StoredMask } from "./refine/sam/mask-file.ts";
 export { type MaskOptions, maskDefaults } from "./refine/sam/options.ts";
+export type { FoundMask } from "./refine/sam/point-masks.ts";
 export { buildReport, type ReportOptions } from "./report/build.ts";
 export { openRun, type Run } from "./run-folder.ts";
 // Training
