@@ -8,7 +8,8 @@ import { loadSam } from "../../models/sam/load-sam.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
 import { isNewer, workThrough } from "../../resumable.ts";
 import { isStamp, openStamped, type StampOptions } from "../../stamped-folder.ts";
-import { generateMasks, type MaskTimes } from "./generate.ts";
+import type { MaskTimes } from "./clock.ts";
+import { generateMasks } from "./generate.ts";
 import { METADATA, writeMaskFile, writeMaskFolder } from "./mask-file.ts";
 import { assertMaskOptions, type MaskOptions } from "./options.ts";
 
