@@ -7,7 +7,7 @@ import { classificationLoss } from "../losses/classification.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
-import { autocast, cat, keep, scope, type Tensor } from "../torch/index.ts";
+import { autocast, byItself, cat, keep, processes, scope, type Tensor } from "../torch/index.ts";
 import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
@@ -15,7 +15,8 @@ import type { Recipe } from "./config.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
 import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
 import { pooledFeatures, trainProbe } from "./probe.ts";
-import { randomState, restoreRandomState } from "./random-state.ts";
+import { otherDraws, randomState, restoreRandomState } from "./random-state.ts";
+import { shareStatistics } from "./running-statistics.ts";
 import { learningRateFactor } from "./schedules.ts";
 
 export interface PretrainOptions {
@@ -23,6 +24,8 @@ export interface PretrainOptions {
   info: ModelInfo;
   dataset: Dataset;
   recipe: Recipe;
+  /** Told what a person should know. */
+  note?: (text: string) => void;
 }
 
 export class PretrainTask implements TrainingTask<Batch> {
@@ -48,6 +51,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       seed: recipe.seed,
       workers: recipe.data.workers,
       shuffle: true,
+      share: processes(),
       onBadImage: "skip",
     });
     this.steps = pretrain.epochs * Math.max(1, Math.floor(dataset.samples.length / pretrain.batch));
@@ -72,14 +76,18 @@ export class PretrainTask implements TrainingTask<Batch> {
     if (epochs === 0) return;
     const { features, tags } = await this.#features(progress);
     using bar = progress.task({ label: "probe: head", total: epochs, unit: "epochs" });
-    trainProbe(model, features, tags, { epochs, lr, onEpoch: (done) => bar.update(done) });
+    // A minute of work on few numbers: every process does all of it, alike.
+    byItself(() => trainProbe(model, features, tags, { epochs, lr, onEpoch: (done) => bar.update(done) }));
     features.dispose();
     tags.dispose();
   }
 
   async #features(progress: Progress): Promise<{ features: Tensor; tags: Tensor }> {
     const { model, info, dataset, recipe } = this.#options;
-    const batchSize = Math.min(16, dataset.samples.length);
+    const group = processes();
+    // Sixteen, or what is nearest to it of a number that the processes can share.
+    const most = Math.min(Math.max(16, group.size), dataset.samples.length);
+    const batchSize = most - (most % group.size);
     const loader = new Loader(dataset, {
       batchSize,
       size: recipe.data.size,
@@ -87,6 +95,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       seed: recipe.seed,
       workers: recipe.data.workers,
       shuffle: false,
+      share: group,
       onBadImage: "skip",
     });
     const features: Tensor[] = [];
@@ -99,8 +108,8 @@ export class PretrainTask implements TrainingTask<Batch> {
       scope(() => {
         const { pixels, tags: rows } = this.#tensors([batch]);
         const images = normalise(pixels.to({ device: recipe.device }), info);
-        features.push(keep(this.#forward(() => pooledFeatures(model, images))));
-        tags.push(keep(rows.clone().to({ device: recipe.device })));
+        features.push(keep(cat(group.gather(this.#forward(() => pooledFeatures(model, images))))));
+        tags.push(keep(cat(group.gather(rows)).to({ device: recipe.device })));
       });
       bar.update((i + 1) * batchSize);
     }
@@ -122,12 +131,13 @@ export class PretrainTask implements TrainingTask<Batch> {
     const { logits } = this.#forward(() => model.forward(images, { cam: false }));
     const smoothing = pretrain.label_smoothing;
     const total = classificationLoss(logits.float(), tags.to({ device }), { smoothing });
-    total.backward();
+    processes().backward(total);
     const norm = clipGradNorm(model.parameters(), pretrain.clip_norm);
     const factor = learningRateFactor(step, this.steps, recipe.schedule.decay);
     this.#setFactor(factor);
     this.#optimizer.step();
     this.#optimizer.zeroGrad();
+    shareStatistics(model);
     return { total, losses: { classification: total }, norm, stats: { lr: pretrain.lr * factor } };
   }
 
@@ -145,12 +155,15 @@ export class PretrainTask implements TrainingTask<Batch> {
     };
   }
 
-  restore({ tensors, state }: SavedCheckpoint): void {
+  restore({ tensors, state, step }: SavedCheckpoint): void {
+    const { recipe, note = () => {} } = this.#options;
     assertSameClasses(state.classes, this.#options.info.classes);
     this.#options.model.loadStateDict(tensors.model ?? new Map());
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
-    restoreRandomState(tensors.random ?? new Map());
+    const { device, seed } = recipe;
+    const then = restoreRandomState(tensors.random ?? new Map(), { device, seed, steps: step });
+    if (then !== processes().size) note(otherDraws(then));
   }
 
   async close(): Promise<void> {

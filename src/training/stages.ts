@@ -18,13 +18,14 @@ import {
 } from "../models/model-file.ts";
 import type { Progress, Task } from "../progress.ts";
 import type { Stage } from "../run-stage.ts";
-import { liveTensors, manualSeed, saveTensors, scope, setThreads } from "../torch/index.ts";
+import { liveTensors, manualSeed, processes, saveTensors, scope, setThreads } from "../torch/index.ts";
 import { withoutInit } from "../torch/nn/index.ts";
 import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { type TrainingTask, trainingLoop } from "./loop.ts";
 import { describeModel, loadStart, prepare } from "./network.ts";
 import { PretrainTask } from "./pretrain-task.ts";
+import { assertDivisible, assertShared, ownThreads, trainTogether } from "./together.ts";
 import { TrainTask } from "./train-task.ts";
 
 export interface StageOptions {
@@ -52,6 +53,7 @@ export interface StageResult {
 export async function pretrainStage(options: StageOptions): Promise<StageResult> {
   const { recipe, dataset, progress } = options;
   assertTagged(dataset);
+  assertDivisible({ "pretrain.batch": recipe.pretrain.batch });
   begin(recipe);
   const info = describeModel(recipe, "classifier", dataset.classes);
   const model: Classifier = buildModel(info);
@@ -59,11 +61,15 @@ export async function pretrainStage(options: StageOptions): Promise<StageResult>
   const { batch_norm, freeze } = recipe.pretrain;
   const settings = { batch_norm: batch_norm ?? recipe.model.batch_norm, freeze: freeze ?? recipe.model.freeze };
   prepare(model, settings, recipe.device);
-  const task = new PretrainTask({ model, info, dataset, recipe });
+  const task = new PretrainTask({ model, info, dataset, recipe, note: progress.note });
   const checkpoints = folder(options);
-  if (!existsSync(checkpoints.last)) await task.probe(progress);
+  const begun = existsSync(checkpoints.last);
+  assertShared("last checkpoint", begun);
+  if (!begun) await task.probe(progress);
+  const endTogether = trainTogether([model], recipe);
   const result = await run(task, options, checkpoints);
-  if (result.finished) saveModel(result.model, model, info);
+  endTogether();
+  if (result.finished) save(result.model, model, info);
   model.dispose();
   return result;
 }
@@ -72,6 +78,8 @@ export async function pretrainStage(options: StageOptions): Promise<StageResult>
 export async function trainStage(options: StageOptions & { start: string }): Promise<StageResult> {
   const { recipe, dataset, progress, start } = options;
   assertTagged(dataset);
+  const { labelled, unlabelled } = recipe.batch;
+  assertDivisible({ "batch.labelled": labelled, "batch.unlabelled": unlabelled });
   begin(recipe);
   const info = describeModel(recipe, "csrm", dataset.classes) as ModelInfo & { kind: "csrm" };
   const given = modelInfoIfAny(start);
@@ -85,7 +93,7 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   // Its second look is in training mode for the dropout's sake; statistics of its own would undo the average of the student's.
   prepare(teacher, { ...recipe.model, batch_norm: "frozen" }, recipe.device);
   teacher.copyFrom(student);
-  const task = new TrainTask({ student, teacher, info, dataset, recipe });
+  const task = new TrainTask({ student, teacher, info, dataset, recipe, note: progress.note });
   if (task.warmup >= task.steps) {
     progress.note(
       `all ${task.steps} steps are warm-up, so L_s2c, L_u and L_m never run; set schedule.warmup_steps below schedule.steps`,
@@ -93,8 +101,10 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   }
   const checkpoints = folder(options);
   assertKept(recipe, checkpoints.kept(task.steps, recipe.checkpoints.every_steps));
+  const endTogether = trainTogether([student, teacher], recipe);
   const result = await run(task, options, checkpoints);
-  if (result.finished) saveModel(result.model, teacher, info);
+  endTogether();
+  if (result.finished) save(result.model, teacher, info);
   student.dispose();
   teacher.dispose();
   return result;
@@ -138,8 +148,14 @@ function assertKept({ predict, checkpoints }: Recipe, kept: readonly number[]): 
   );
 }
 
+/** Written by the first process; the others go on when it is there. */
+function save(file: string, model: Classifier | CSRM, info: ModelInfo): void {
+  if (processes().rank === 0) saveModel(file, model, info);
+  processes().exchange(null);
+}
+
 function begin(recipe: Recipe): void {
-  setThreads(recipe.threads);
+  setThreads(ownThreads(recipe.threads));
   manualSeed(recipe.seed);
 }
 
@@ -163,7 +179,7 @@ async function run<B>(
     logEvery: recipe.log.every_steps,
     stop,
     onStart(done) {
-      metrics = stage.metrics(done);
+      if (processes().rank === 0) metrics = stage.metrics(done);
       bar = progress.task({ label: stage.name, total: task.steps, initial: done, unit: "steps" });
     },
     onRecord(record) {
