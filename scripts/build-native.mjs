@@ -58,7 +58,9 @@ function configuration() {
     ...["torch", "torch_cpu", "c10"],
     ...(libtorch.cuda ? ["torch_cuda", "c10_cuda"] : []),
     // Debian has Gloo in a library of its own, others inside of libtorch.
-    ...(libtorch.gloo && libtorch.libDirs.some((folder) => existsSync(path.join(folder, "libgloo.so"))) ? ["gloo"] : []),
+    ...(libtorch.gloo && libtorch.libDirs.some((folder) => existsSync(path.join(folder, "libgloo.so")))
+      ? ["gloo"]
+      : []),
   ];
   const linkFlags = [
     "-shared",

@@ -27,6 +27,7 @@ export {
   zeros,
   zerosLike,
 } from "./creation.ts";
+export { byFirst, part } from "./distributed/first.ts";
 export { postMortem } from "./distributed/post-mortem.ts";
 export {
   ConnectionError,

@@ -67,6 +67,7 @@ interface Native {
     joinSeconds: number,
     timeoutSeconds: number,
     interfaces: string,
+    gpu: number,
   ): Promise<void>;
   distDisconnect(): void;
   distLeave(): void;

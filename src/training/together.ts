@@ -50,7 +50,7 @@ export function agreeTo(wish: boolean): boolean {
 /** @throws CsrmError when the processes see different values of what they must share. @param what as in "the last checkpoint" */
 export function assertShared(what: string, value: unknown): void {
   const all = processes().exchange(value ?? null);
-  const other = all.findIndex((each) => show(each) !== show(all[0]));
+  const other = all.findIndex((each) => JSON.stringify(each) !== JSON.stringify(all[0]));
   if (other < 0) return;
   throw new CsrmError(
     `the processes do not see the same ${what}: process 0 has ${show(all[0])}, process ${other} has ${show(all[other])}; ` +

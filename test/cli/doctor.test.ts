@@ -24,6 +24,7 @@ const libtorch: Libtorch = {
   cxx11Abi: 1,
   cuda: false,
   gloo: false,
+  nccl: null,
 };
 const runtime: Runtime = {
   libtorch: "1.13.0",

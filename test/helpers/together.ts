@@ -5,6 +5,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const worker = fileURLToPath(new URL("./train-worker.ts", import.meta.url));
+/** Whole steps, of which each process takes its share. */
+export const stepWorker = fileURLToPath(new URL("./step-worker.ts", import.meta.url));
 const root = path.resolve(path.dirname(worker), "../..");
 
 export interface WorkerJob {
@@ -69,17 +71,22 @@ export function startNode(
   };
 }
 
+/** Starts Node on TypeScript in `size` processes with the environment that a launcher gives them. */
+export async function startProcesses(size: number, args: readonly string[]): Promise<Started[]> {
+  const port = await freePort();
+  const master = { MASTER_ADDR: "127.0.0.1", MASTER_PORT: String(port), WORLD_SIZE: String(size) };
+  return Array.from({ length: size }, (_, rank) => {
+    const world: Record<string, string> = size > 1 ? { ...master, RANK: String(rank), LOCAL_RANK: String(rank) } : {};
+    return startNode(args, world);
+  });
+}
+
 /** Starts the training in `size` processes; their results in the order of ranks. */
 export async function startTraining(
   size: number,
   job: WorkerJob,
 ): Promise<{ processes: Started[]; results: Promise<WorkerResult>[] }> {
-  const port = await freePort();
-  const master = { MASTER_ADDR: "127.0.0.1", MASTER_PORT: String(port), WORLD_SIZE: String(size) };
-  const processes = Array.from({ length: size }, (_, rank) => {
-    const world: Record<string, string> = size > 1 ? { ...master, RANK: String(rank), LOCAL_RANK: String(rank) } : {};
-    return startNode([worker, JSON.stringify(job)], world);
-  });
+  const processes = await startProcesses(size, [worker, JSON.stringify(job)]);
   const results = processes.map(
     async ({ output }) => JSON.parse((await output).trim().split("\n").at(-1)!) as WorkerResult,
   );

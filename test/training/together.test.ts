@@ -2,11 +2,18 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { processGroupBackends } from "../../src/torch/index.ts";
+import { loadTensors, processGroupBackends, type Tensor } from "../../src/torch/index.ts";
 import { readCheckpoint } from "../../src/training/checkpoint.ts";
 import { recordDeviation } from "../helpers/golden.ts";
 import { temporaryFolder, tinyData } from "../helpers/tiny.ts";
-import { startTraining, trainIn, type WorkerJob, type WorkerResult } from "../helpers/together.ts";
+import {
+  startProcesses,
+  startTraining,
+  stepWorker,
+  trainIn,
+  type WorkerJob,
+  type WorkerResult,
+} from "../helpers/together.ts";
 
 // Plain gradient steps: AdamW would turn the rounding of a gradient that is 0 but for it into a step of full length.
 const SET = [
@@ -92,6 +99,24 @@ describe.skipIf(!processGroupBackends().includes("gloo"))("two processes", () =>
     expectSame(alone, two, "train");
     const names = ["classification", "contrast", "s2c", "segmentation", "tags", "unsupervised"];
     expect(Object.keys(losses(two, "train").at(-1)!).sort()).toEqual(names);
+  });
+
+  it("learn from contrast, quantiles and class means of the whole batch, to the rounding of float64", async () => {
+    const out = path.join(temporaryFolder("steps"), "steps");
+    const started = await Promise.all([1, 2].map((size) => startProcesses(size, [stepWorker, out])));
+    expect(await Promise.all(started.flat().map(({ output }) => output))).toEqual(["{}\n", "{}\n", "{}\n"]);
+    for (const name of ["paper", "authors"]) {
+      const [one, first, second] = ["0of1", "0of2", "1of2"].map(
+        (which) => loadTensors(`${out}-${name}-${which}.safetensors`).tensors,
+      );
+      expect(one!.get("bank")!.shape[0], "rows in the bank").toBeGreaterThan(100);
+      for (const [key, tensor] of one!) {
+        const worst = (other: Map<string, Tensor>) => tensor.sub(other.get(key)!).abs().max().item();
+        const [a, b] = [worst(first!), worst(second!)];
+        recordDeviation(`${name}, ${key}`, Math.max(a, b));
+        expect.soft(Math.max(a, b), `${name}, ${key}`).toBeLessThan(1e-9);
+      }
+    }
   });
 
   it("log the losses of the whole batch", () => {

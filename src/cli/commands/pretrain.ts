@@ -25,6 +25,7 @@ export function register(program: Command): void {
       const done = await withRun(recipe, options, async (run, progress) =>
         pretrainOf(run, await openTrainingData(run.recipe, progress), progress),
       );
+      if (done === null) return;
       if (options.json) printJson(done);
       else print(`${done.model}: ${done.steps} steps in ${duration(done.seconds)}`);
     });

@@ -19,6 +19,8 @@ export interface JoinOptions {
   timeoutSeconds: number;
   /** Network interfaces, separated by commas; default: the one that leads to the master. */
   interfaces?: string;
+  /** The GPU that this process computes on, if any. */
+  gpu?: number;
 }
 
 /** Gradients travel in pieces of about this size, while the rest is computed. */
@@ -38,9 +40,9 @@ export class ConnectionError extends CsrmError {
 
 /** Waits until all processes are there. @throws CsrmError when one does not come, or the address cannot be used */
 export async function joinProcesses(options: JoinOptions): Promise<ProcessGroup> {
-  const { rank, size, master, joinSeconds, timeoutSeconds, interfaces = "" } = options;
+  const { rank, size, master, joinSeconds, timeoutSeconds, interfaces = "", gpu = -1 } = options;
   try {
-    await native.distJoin(rank, size, master.address, master.port, joinSeconds, timeoutSeconds, interfaces);
+    await native.distJoin(rank, size, master.address, master.port, joinSeconds, timeoutSeconds, interfaces, gpu);
   } catch (error) {
     const where = `${master.address}:${master.port}`;
     throw new CsrmError(`process ${rank} of ${size} could not join the others at ${where}: ${messageOf(error)}`, {
