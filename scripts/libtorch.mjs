@@ -9,7 +9,7 @@ import path from "node:path";
 /** What to do when there is no libtorch; part of every message about it. */
 export const LIBTORCH_WAYS = [
   "three ways to give csrm a libtorch (1.13 or newer):",
-  "  1. the system's:     apt-get install libtorch-dev libopenblas0-openmp g++   (Debian 12+, Ubuntu 23.04+)",
+  "  1. the system's:     apt-get install libtorch-dev libopenblas0-openmp libgloo-dev g++   (Debian 12+, Ubuntu 23.04+)",
   "  2. a folder:         LIBTORCH=/path/to/libtorch   (with include/ and lib/, as pytorch.org's archive unpacks)",
   "  3. Python's PyTorch: LIBTORCH_USE_PYTORCH=1   (where python3 -c 'import torch' works)",
 ].join("\n");

@@ -31,6 +31,8 @@ export async function joined<Result>(
   if (world.size === 1) return work(recipe);
   // Started by --nproc: whoever started this one is gone.
   process.once("disconnect", () => process.exit(1));
+  // Listening alone would keep a process alive that is done.
+  process.channel?.unref();
   const group = await joinProcesses({
     ...world,
     master: masterOf(world, recipe.device),

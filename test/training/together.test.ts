@@ -46,7 +46,7 @@ function checkpoint({ stages }: WorkerJob, name: "pretrain" | "train") {
   return readCheckpoint(path.join(folder, "checkpoints/last.safetensors"), name);
 }
 
-/** The largest difference of two checkpoints' tensors by group, relative to values above 1. */
+/** The largest difference of two checkpoints' tensors by group, relative to a tensor's largest value where that is above 1. */
 function differences(a: WorkerJob, b: WorkerJob, name: "pretrain" | "train"): Record<string, number> {
   const [one, other] = [a, b].map((each) => checkpoint(each, name).tensors);
   const worst: Record<string, number> = {};
@@ -58,8 +58,9 @@ function differences(a: WorkerJob, b: WorkerJob, name: "pretrain" | "train"): Re
     for (const [key, tensor] of tensors) {
       const [x, y] = [tensor, theirs.get(key)!].map((each) => each.to("float64").flatten().toArray());
       expect(y!.length, key).toBe(x!.length);
+      const scale = x!.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
       for (const [i, value] of x!.entries()) {
-        const difference = Math.abs(value - y![i]!) / Math.max(1, Math.abs(value));
+        const difference = Math.abs(value - y![i]!) / scale;
         if (!(difference <= worst[group]!)) worst[group] = difference;
       }
     }
