@@ -46,7 +46,7 @@ describe.skipIf(!processGroupBackends().includes("gloo"))("csrm in several proce
       "--out",
       out,
       "--set",
-      "pretrain.epochs=40",
+      "pretrain.epochs=12",
     );
     const first = startNode(pretrain, {});
     await firstStep(out, "pretrain");
@@ -59,7 +59,7 @@ describe.skipIf(!processGroupBackends().includes("gloo"))("csrm in several proce
 
     const again = await ended(startNode(pretrain, {}));
     expect(again.code).toBe(0);
-    expect(JSON.parse(again.text)).toMatchObject({ steps: 80, model: path.join(out, "pretrain/model.safetensors") });
+    expect(JSON.parse(again.text)).toMatchObject({ steps: 24, model: path.join(out, "pretrain/model.safetensors") });
   });
 
   it("ends all of them with an error when one is killed", async () => {
