@@ -27,6 +27,16 @@ export {
   zeros,
   zerosLike,
 } from "./creation.ts";
+export { byFirst, part } from "./distributed/first.ts";
+export { postMortem } from "./distributed/post-mortem.ts";
+export {
+  ConnectionError,
+  type JoinOptions,
+  joinProcesses,
+  ProcessGroup,
+  processGroupBackends,
+} from "./distributed/process-group.ts";
+export { alone, byItself, type Processes, processes, setProcesses } from "./distributed/processes.ts";
 export type { Device, DType, MemoryFormat, TypedArray } from "./dtype.ts";
 export { type ConvOptions, type CrossEntropyOptions, F, type InterpolateOptions } from "./functional.ts";
 export { hasOp, op } from "./op.ts";

@@ -14,6 +14,8 @@ export interface RuntimeInfo {
   bf16: boolean;
   threads: number;
   cudaDevices: number;
+  /** How several processes can talk: "gloo" (tensors on CPUs), "nccl" (GPUs). */
+  processGroups: string[];
   /** libtorch's own description of how it was built. */
   config: string;
 }
@@ -26,6 +28,7 @@ export function runtimeInfo(): RuntimeInfo {
     bf16: cpuHasBf16(),
     threads: native.threads(),
     cudaDevices,
+    processGroups: native.distBackends(),
     config,
   };
 }

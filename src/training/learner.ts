@@ -1,7 +1,8 @@
 /** A start classifier with its optimiser, and how a loss moves it: backward, clipping, one step at the scheduled rate. */
 import type { Classifier } from "../models/classifier.ts";
-import type { Tensor } from "../torch/index.ts";
+import { processes, type Tensor } from "../torch/index.ts";
 import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
+import { shareStatistics } from "./running-statistics.ts";
 
 export interface Learner {
   model: Classifier;
@@ -16,10 +17,11 @@ export function descend(
   loss: Tensor,
   { clipNorm, factor }: { clipNorm: number | null; factor: number },
 ): Tensor | null {
-  loss.backward();
+  processes().backward(loss);
   const norm = clipGradNorm(model.parameters(), clipNorm);
   setFactor(factor);
   optimizer.step();
   optimizer.zeroGrad();
+  shareStatistics(model);
   return norm;
 }

@@ -1,8 +1,9 @@
 /** The training loop, the same for every stage: batch, step, numbers to the log, checkpoint; stops and goes on exactly. */
 import { setImmediate } from "node:timers/promises";
 import { CsrmError } from "../errors.ts";
-import { scope, type Tensor } from "../torch/index.ts";
+import { processes, scope, type Tensor } from "../torch/index.ts";
 import { type CheckpointContent, type CheckpointFolder, disposeAll, type SavedCheckpoint } from "./checkpoint.ts";
+import { agreeTo, assertShared, ofWholeBatch } from "./together.ts";
 
 /** What one step tells. Tensors are read back only when they are logged. */
 export interface StepReport {
@@ -53,7 +54,7 @@ export interface LoopOptions {
 }
 
 /**
- * Runs a task to its end, from its last checkpoint where there is one.
+ * Runs a task to its end, from its last checkpoint where there is one. Of several processes all run it, in step, and the first writes.
  * @returns whether it finished (false: stopped on request, to be gone on with later) and the seconds it took in all
  * @throws CsrmError when a loss or gradient is not finite; the last checkpoint, where there is one, stays as it was before
  */
@@ -73,6 +74,7 @@ export async function trainingLoop<B>(
     before = Number(saved.state.seconds);
     disposeAll(saved);
   }
+  assertShared("last checkpoint (its step)", done);
   options.onStart?.(done);
   const started = performance.now();
   const seconds = () => before + (performance.now() - started) / 1000;
@@ -85,19 +87,20 @@ export async function trainingLoop<B>(
       const { total, losses, norm, stats } = task.step(batch, done);
       // On a GPU reading a number waits for it, so there only steps that are logged or saved are looked at.
       if (logged || total.device === "cpu") check({ total, losses, norm }, done);
-      if (logged) options.onRecord?.(recordOf({ total, losses, norm, stats }, done + 1, seconds()));
+      if (logged) options.onRecord?.(recordOf(ofWholeBatch({ total, losses, norm, stats }), done + 1, seconds()));
       return { total, losses, norm };
     });
     done++;
     options.onStep?.(done, task.steps);
     // A step is one long synchronous call; signals and finished decodes are seen only when the event loop turns.
     await setImmediate();
-    const stopping = stop();
+    const stopping = agreeTo(stop());
     if (stopping || done % checkpointEvery === 0 || done === task.steps) {
       check(report, done - 1);
       // What a task makes for saving (a copy of the whole bank) ends here, not when the collector gets to it.
       scope(() => {
         const content = task.save();
+        if (processes().rank > 0) return;
         checkpoints.save(done, { ...content, state: { ...content.state, seconds: seconds() } });
       });
       lastSaved = done;

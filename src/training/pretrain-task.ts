@@ -6,7 +6,7 @@ import { safePoint } from "../interrupt.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
-import { autocast, cat, keep, scope, type Tensor } from "../torch/index.ts";
+import { autocast, byItself, cat, keep, processes, scope, type Tensor } from "../torch/index.ts";
 import type { Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
@@ -16,7 +16,7 @@ import { divergenceRemedy, normalise, startOptimizer, usesBf16 } from "./network
 import { OrdinaryClassifier } from "./ordinary-classifier.ts";
 import { planStart } from "./plan.ts";
 import { pooledFeatures, trainProbe } from "./probe.ts";
-import { randomState, restoreRandomState } from "./random-state.ts";
+import { otherDraws, randomState, restoreRandomState } from "./random-state.ts";
 import { startStep } from "./start-step.ts";
 
 export interface PretrainOptions {
@@ -26,6 +26,8 @@ export interface PretrainOptions {
   recipe: Recipe;
   /** P-NOC's other network, prepared for training; null with the other methods. */
   ordinary?: Classifier | null;
+  /** Told what a person should know. */
+  note?: (text: string) => void;
 }
 
 export class PretrainTask implements TrainingTask<Batch> {
@@ -52,6 +54,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       seed: recipe.seed,
       workers: recipe.data.workers,
       shuffle: true,
+      share: processes(),
       onBadImage: "skip",
     });
     this.steps = planStart(recipe, dataset.samples.length).steps;
@@ -76,14 +79,18 @@ export class PretrainTask implements TrainingTask<Batch> {
     if (epochs === 0) return;
     const { features, tags } = await this.#features(progress);
     using bar = progress.task({ label: "probe: head", total: epochs, unit: "epochs" });
-    trainProbe(model, features, tags, { epochs, lr, onEpoch: (done) => bar.update(done) });
+    // A minute of work on few numbers: every process does all of it, alike.
+    byItself(() => trainProbe(model, features, tags, { epochs, lr, onEpoch: (done) => bar.update(done) }));
     features.dispose();
     tags.dispose();
   }
 
   async #features(progress: Progress): Promise<{ features: Tensor; tags: Tensor }> {
     const { model, info, dataset, recipe } = this.#options;
-    const batchSize = Math.min(16, dataset.samples.length);
+    const group = processes();
+    // Sixteen, or what is nearest to it of a number that the processes can share.
+    const most = Math.min(Math.max(16, group.size), dataset.samples.length);
+    const batchSize = most - (most % group.size);
     const loader = new Loader(dataset, {
       batchSize,
       size: recipe.data.size,
@@ -91,6 +98,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       seed: recipe.seed,
       workers: recipe.data.workers,
       shuffle: false,
+      share: group,
       onBadImage: "skip",
     });
     const features: Tensor[] = [];
@@ -103,8 +111,8 @@ export class PretrainTask implements TrainingTask<Batch> {
       scope(() => {
         const { pixels, tags: rows } = this.#tensors([batch]);
         const images = normalise(pixels.to({ device: recipe.device }), info);
-        features.push(keep(this.#forward(() => pooledFeatures(model, images))));
-        tags.push(keep(rows.clone().to({ device: recipe.device })));
+        features.push(keep(cat(group.gather(this.#forward(() => pooledFeatures(model, images))))));
+        tags.push(keep(cat(group.gather(rows)).to({ device: recipe.device })));
       });
       bar.update((i + 1) * batchSize);
     }
@@ -152,13 +160,16 @@ export class PretrainTask implements TrainingTask<Batch> {
   }
 
   restore(saved: SavedCheckpoint): void {
-    const { tensors, state } = saved;
+    const { tensors, state, step } = saved;
+    const { recipe, note = () => {} } = this.#options;
     assertSameClasses(state.classes, this.#options.info.classes);
     this.#options.model.loadStateDict(tensors.model ?? new Map());
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
     this.#ordinary?.restore(saved);
-    restoreRandomState(tensors.random ?? new Map());
+    const { device, seed } = recipe;
+    const then = restoreRandomState(tensors.random ?? new Map(), { device, seed, steps: step });
+    if (then !== processes().size) note(otherDraws(then));
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@ import type { Batch, Dataset } from "../data/types.ts";
 import { MemoryBank, type MemoryBankState } from "../losses/memory-bank.ts";
 import type { CSRM } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
+import { processes } from "../torch/index.ts";
 import type { Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
@@ -15,7 +16,7 @@ import { csrmStep } from "./csrm-step.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
 import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
 import { planSteps } from "./plan.ts";
-import { randomState, restoreRandomState } from "./random-state.ts";
+import { otherDraws, randomState, restoreRandomState } from "./random-state.ts";
 import { updateNetworks } from "./update.ts";
 
 export interface TrainOptions {
@@ -25,6 +26,8 @@ export interface TrainOptions {
   info: ModelInfo;
   dataset: Dataset;
   recipe: Recipe;
+  /** Told what a person should know. */
+  note?: (text: string) => void;
 }
 
 /** The labelled half of a step and, where the recipe has one, the other half, which is not augmented. */
@@ -48,7 +51,8 @@ export class TrainTask implements TrainingTask<Halves> {
     this.#options = options;
     this.#tensors = batchTensors(dataset);
     const { size, workers } = data;
-    const common = { size, workers, sampler: batch.sampler, onBadImage: "skip" as const };
+    const share = processes();
+    const common = { size, workers, sampler: batch.sampler, onBadImage: "skip" as const, share };
     // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
     const plain = plainly(recipe.transforms);
     const tagged = labelledOnly(dataset);
@@ -70,7 +74,7 @@ export class TrainTask implements TrainingTask<Halves> {
       background,
       device: recipe.device,
     });
-    this.#rng = new Rng(seed, "classmix");
+    this.#rng = mixingRng(seed);
   }
 
   get remedy(): string {
@@ -97,7 +101,7 @@ export class TrainTask implements TrainingTask<Halves> {
       images: normalise(shown, info),
       pixels: shown,
       tags: tags.to({ device }),
-      labelled: recipe.batch.labelled,
+      labelled: recipe.batch.labelled / processes().size,
       bank: this.#bank,
       rng: this.#rng,
       recipe,
@@ -131,25 +135,29 @@ export class TrainTask implements TrainingTask<Halves> {
         classes: this.#options.info.classes,
         loaders: this.#loaders.map((loader) => loader.state()),
         classmix: this.#rng.state(),
+        classmix_by_process: processes().exchange(this.#rng.state()),
         bank: bank.json,
       },
     };
   }
 
-  restore({ tensors, state }: SavedCheckpoint): void {
-    const { student, teacher, info } = this.#options;
+  restore({ tensors, state, step }: SavedCheckpoint): void {
+    const { student, teacher, info, recipe, note = () => {} } = this.#options;
     assertSameClasses(state.classes, info.classes);
     const group = (name: string) => tensors[name] ?? new Map();
     student.loadStateDict(group("student"));
     teacher.loadStateDict(group("teacher"));
     this.#optimizer.loadStateDict(group("optimizer"));
     this.#bank.restore({ tensors: group("bank"), json: state.bank as MemoryBankState["json"] });
-    restoreRandomState(group("random"));
+    const then = restoreRandomState(group("random"), { device: recipe.device, seed: recipe.seed, steps: step });
+    if (then !== processes().size) note(otherDraws(then));
     const positions = state.loaders as ReturnType<Loader["state"]>[];
     this.#loaders.forEach((loader, i) => {
       loader.restore(positions[i]!);
     });
-    this.#rng.restore(state.classmix as number[]);
+    const mixing = state.classmix_by_process as number[][] | undefined;
+    const same = then === processes().size ? (mixing?.[processes().rank] ?? (state.classmix as number[])) : null;
+    this.#rng.restore(same ?? mixingRng(recipe.seed, step).state());
   }
 
   async close(): Promise<void> {
@@ -157,4 +165,10 @@ export class TrainTask implements TrainingTask<Halves> {
     this.#optimizer.dispose();
     this.#bank.dispose();
   }
+}
+
+/** Every process mixes the images of its own share. @param steps done where it begins anew after that many */
+function mixingRng(seed: number, ...steps: number[]): Rng {
+  const { rank, size } = processes();
+  return size === 1 && steps.length === 0 ? new Rng(seed, "classmix") : new Rng(seed, "classmix", rank, ...steps);
 }

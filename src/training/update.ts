@@ -1,9 +1,10 @@
 /** What follows a step's losses: backward, clipping, the optimiser at its scheduled rate, and the teacher's move. */
-import type { Tensor } from "../torch/index.ts";
+import { processes, type Tensor } from "../torch/index.ts";
 import type { Module } from "../torch/nn/index.ts";
 import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
 import type { Recipe } from "./config.ts";
 import { updateTeacher, updateTeacherStatistics } from "./ema.ts";
+import { shareStatistics } from "./running-statistics.ts";
 import { emaDecay, learningRateFactor, type Span } from "./schedules.ts";
 
 export interface Update {
@@ -27,8 +28,7 @@ export function updateNetworks({ total, student, teacher, optimizer, setFactor, 
 } {
   const { step, steps, warmup } = progress;
   const { schedule, ema } = recipe;
-  // Without a graph there is nothing to learn in this step: a recipe may leave only losses that begin after the warm-up.
-  if (total.requiresGrad) total.backward();
+  processes().backward(total);
   const norm = clipGradNorm(student.parameters(), recipe.optimizer.clip_norm);
   const factor = learningRateFactor(step, steps, schedule.decay);
   setFactor(factor);
@@ -36,6 +36,7 @@ export function updateNetworks({ total, student, teacher, optimizer, setFactor, 
   optimizer.zeroGrad();
   const copySteps = schedule.ema_warmup_steps ?? warmup;
   const decay = emaDecay(step + 1, { warmup, copySteps, decay: ema.decay });
+  shareStatistics(student);
   updateTeacher(teacher, student, decay);
   updateTeacherStatistics(teacher, student, decay);
   return { norm, factor, decay };

@@ -89,13 +89,13 @@ export class VerifyTask implements TrainingTask<Batch> {
     };
   }
 
-  restore({ tensors, state }: SavedCheckpoint): void {
-    const { segmenter, info } = this.#options;
+  restore({ tensors, state, step }: SavedCheckpoint): void {
+    const { segmenter, info, recipe } = this.#options;
     assertSameClasses(state.classes, info.classes);
     segmenter.model.loadStateDict(tensors.model ?? new Map());
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
-    restoreRandomState(tensors.random ?? new Map());
+    restoreRandomState(tensors.random ?? new Map(), { device: recipe.device, seed: recipe.seed, steps: step });
   }
 
   async close(): Promise<void> {

@@ -12,7 +12,7 @@ import { buildReport } from "../../report/build.ts";
 import { type DryRunFlags, showVerifyDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { collect } from "../recipe-options.ts";
-import { type RunOptions, withRun } from "../run-options.ts";
+import { type RunOptions, withRunOfOne } from "../run-options.ts";
 
 interface VerifyOptions extends Omit<RunOptions, "freshStage"> {
   out: string;
@@ -63,7 +63,7 @@ export function register(program: Command): void {
       if (wantsDryRun(options)) return showVerifyDryRun(recipe ?? recipeIn(out), options);
       const common = { out, set: options.set };
       if (submission !== undefined) {
-        const written = await withRun(recipe ?? recipeIn(out), common, (run, progress) =>
+        const written = await withRunOfOne("csrm verify", recipe ?? recipeIn(out), common, (run, progress) =>
           writeSubmission(run, submission, progress),
         );
         if (json) printJson(written);
@@ -71,13 +71,18 @@ export function register(program: Command): void {
         return;
       }
       const freshStage = fresh ? ("verify" as const) : undefined;
-      const verified = await withRun(recipe ?? recipeIn(out), { ...common, freshStage }, async (run, progress) => {
-        const { classes } = await openTrainingData(run.recipe, progress);
-        await checkVerification(run.recipe, classes);
-        const result = await verifyRun(run, progress, { labels });
-        addToSummary(run, result);
-        return { ...result, report: await buildReport({ runDir: run.path }) };
-      });
+      const verified = await withRunOfOne(
+        "csrm verify",
+        recipe ?? recipeIn(out),
+        { ...common, freshStage },
+        async (run, progress) => {
+          const { classes } = await openTrainingData(run.recipe, progress);
+          await checkVerification(run.recipe, classes);
+          const result = await verifyRun(run, progress, { labels });
+          addToSummary(run, result);
+          return { ...result, report: await buildReport({ runDir: run.path }) };
+        },
+      );
       if (json) printJson(verified);
       else print(verifiedText(verified));
     });
