@@ -169,6 +169,7 @@ export interface OperatorTable {
   "csrm::dense_crf": (images: Tensor, unary: Tensor, n_labels: Tensor, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
   "csrm::dense_crf_labels": (images: Tensor, labels: Tensor, classes: Tensor, gt_prob: number, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
   "csrm::relu6": (self: Tensor) => Tensor;
+  "csrm::upsampled_taps": (taps: Tensor, base: Tensor) => Tensor;
 }
 
 export type GeneratedTypes = Device | DType | MemoryFormat;
