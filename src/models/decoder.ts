@@ -41,11 +41,12 @@ export function runHead(head: Sequential, fused: Fused): Tensor {
  * The convolution of both maps without upsampling ASPP's: its nine taps as one 1×1 convolution at ASPP's own size, summed up at the
  * large one (native/kernels/upsampled_taps.cc), to the low-level map's own convolution. The same but for rounding.
  */
-function convolveApart({ weight }: Conv2d, aspp: Tensor, low: Tensor): Tensor {
+function convolveApart(conv: Conv2d, aspp: Tensor, low: Tensor): Tensor {
+  const { weight } = conv;
   const channels = aspp.shape[1]!;
   // [out, C + 48, 3, 3] → [9·out, C, 1, 1], tap after tap
   const taps = weight.narrow(1, 0, channels).permute([2, 3, 0, 1]).reshape([-1, channels, 1, 1]);
-  const base = F.conv2d(low, weight.narrow(1, channels, low.shape[1]!), { padding: 1 });
+  const base = conv.convolve(low, weight.narrow(1, channels, low.shape[1]!), null);
   return upsampledTaps(F.conv2d(aspp, taps), base);
 }
 

@@ -4,7 +4,7 @@ import { SplAtConv2d } from "../models/splat.ts";
 import { noGrad, scope, type Tensor, zeros } from "../torch/index.ts";
 import { AvgPool2d, BatchNorm2d, Conv2d, GroupNorm, type Module } from "../torch/nn/index.ts";
 import type { Recipe } from "./config.ts";
-import { usesBf16 } from "./network.ts";
+import { precisionOf } from "./network.ts";
 
 /** Bytes. */
 export interface MemoryEstimate {
@@ -73,7 +73,7 @@ function lossBytes(student: CSRM, recipe: Recipe, classes: number): number {
 function activationBytes(student: CSRM, recipe: Recipe): number {
   const [height, width] = recipe.data.size;
   const probe = [Math.min(PROBE, height), Math.min(PROBE, width)] as const;
-  const half = usesBf16(recipe);
+  const half = precisionOf(recipe) !== "fp32";
   const float = half ? 2 : FLOAT;
   let bytes = 0;
   const count = (per: number) => (output: Tensor) => {

@@ -7,13 +7,14 @@ import { classificationLoss } from "../losses/classification.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
-import { autocast, cat, keep, scope, type Tensor } from "../torch/index.ts";
-import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
+import { cat, keep, scope, type Tensor, withPrecision } from "../torch/index.ts";
+import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
+import { descend } from "./descend.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
+import { createOptimizer, divergenceRemedy, lossScalerFor, normalise, precisionOf } from "./network.ts";
 import { pooledFeatures, trainProbe } from "./probe.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
 import { learningRateFactor } from "./schedules.ts";
@@ -31,6 +32,7 @@ export class PretrainTask implements TrainingTask<Batch> {
   readonly #loader: Loader;
   readonly #tensors: (batches: readonly Batch[]) => BatchTensors;
   readonly #optimizer: Optimizer;
+  readonly #scaler: LossScaler | null;
   readonly #setFactor: (factor: number) => void;
 
   /** @param options.model prepared for training (frozen parts frozen, on its device) */
@@ -55,6 +57,7 @@ export class PretrainTask implements TrainingTask<Batch> {
     const { momentum, weight_decay } = pretrain;
     const settings = { name: pretrain.optimizer, ...rates, momentum, nesterov: false, weight_decay };
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(model, settings, ["backbone."]));
+    this.#scaler = lossScalerFor(recipe);
   }
 
   get remedy(): string {
@@ -122,18 +125,16 @@ export class PretrainTask implements TrainingTask<Batch> {
     const { logits } = this.#forward(() => model.forward(images, { cam: false }));
     const smoothing = pretrain.label_smoothing;
     const total = classificationLoss(logits.float(), tags.to({ device }), { smoothing });
-    total.backward();
-    const norm = clipGradNorm(model.parameters(), pretrain.clip_norm);
     const factor = learningRateFactor(step, this.steps, recipe.schedule.decay);
     this.#setFactor(factor);
-    this.#optimizer.step();
-    this.#optimizer.zeroGrad();
-    return { total, losses: { classification: total }, norm, stats: { lr: pretrain.lr * factor } };
+    const [optimizer, scaler] = [this.#optimizer, this.#scaler];
+    const descended = descend({ total, network: model, optimizer, clipNorm: pretrain.clip_norm, scaler });
+    return { total, losses: { classification: total }, ...descended, stats: { lr: pretrain.lr * factor } };
   }
 
   #forward<T>(body: () => T): T {
     const { recipe } = this.#options;
-    return autocast({ enabled: usesBf16(recipe), dtype: "bfloat16", device: recipe.device }, body);
+    return withPrecision(precisionOf(recipe), recipe.device, body);
   }
 
   save(): CheckpointContent {
@@ -141,7 +142,11 @@ export class PretrainTask implements TrainingTask<Batch> {
     const random = randomState(recipe.device);
     return {
       tensors: { model: model.stateDict(), optimizer: this.#optimizer.stateDict(), random },
-      state: { classes: this.#options.info.classes, loader: this.#loader.state() },
+      state: {
+        classes: this.#options.info.classes,
+        loader: this.#loader.state(),
+        scaler: this.#scaler?.state(),
+      },
     };
   }
 
@@ -151,6 +156,7 @@ export class PretrainTask implements TrainingTask<Batch> {
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
     restoreRandomState(tensors.random ?? new Map());
+    this.#scaler?.restore(state.scaler as LossScalerState);
   }
 
   async close(): Promise<void> {

@@ -7,7 +7,7 @@ import { manualSeed, rand, randint, scope, setThreads } from "../torch/index.ts"
 import { withoutInit } from "../torch/nn/index.ts";
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
-import { createOptimizer, normalise, prepare, usesBf16 } from "./network.ts";
+import { createOptimizer, normalise, precisionOf, prepare } from "./network.ts";
 import { updateNetworks } from "./update.ts";
 
 export interface RandomStep {
@@ -49,7 +49,7 @@ export function randomStep(student: CSRM, info: ModelInfo & { kind: "csrm" }, re
         rng,
         recipe,
         progress: { ...progress, step },
-        precision: usesBf16(recipe) ? "bf16" : "fp32",
+        precision: precisionOf(recipe),
       });
       updateNetworks({ total, student, teacher, optimizer, setFactor, recipe, progress: { ...progress, step } });
       const values = Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.item()]));

@@ -3,7 +3,7 @@
 import { fullPrecision, VOID } from "../losses/functional.ts";
 import type { TeacherLabels } from "../losses/teacher-labels.ts";
 import type { CSRMForwardOptions, CSRMOutput } from "../models/csrm.ts";
-import { autocast, full, noGrad, scope, type Tensor, tensor } from "../torch/index.ts";
+import { full, noGrad, scope, type Tensor, tensor, withPrecision } from "../torch/index.ts";
 import { chooseMix, drawPartners, mixPixels, mixTags, type Partners } from "./classmix.ts";
 import { pseudoLabels } from "./pseudo-labels.ts";
 import type { StepInput, StepNetwork } from "./step-input.ts";
@@ -76,8 +76,8 @@ export function look(
   precision: StepInput["precision"],
 ): CSRMOutput {
   return scope(() => {
-    const options = { enabled: precision === "bf16", dtype: "bfloat16", device: images.device } as const;
-    const { logits, cam, seg, rep } = autocast(options, () => network.forward(images, outputs));
+    const forward = () => network.forward(images, outputs);
+    const { logits, cam, seg, rep } = withPrecision(precision, images.device, forward);
     return { logits: fullPrecision(logits), cam: cam && fullPrecision(cam), seg: seg && fullPrecision(seg), rep };
   });
 }

@@ -7,13 +7,13 @@ import type { Batch, Dataset } from "../data/types.ts";
 import { MemoryBank, type MemoryBankState } from "../losses/memory-bank.ts";
 import type { CSRM } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
-import type { Optimizer } from "../torch/optim/index.ts";
+import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
 import { type BatchTensors, batchTensors } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
+import { createOptimizer, divergenceRemedy, lossScalerFor, normalise, precisionOf } from "./network.ts";
 import { planSteps } from "./plan.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
 import { updateNetworks } from "./update.ts";
@@ -37,6 +37,7 @@ export class TrainTask implements TrainingTask<Halves> {
   readonly #loaders: readonly Loader[];
   readonly #tensors: (batches: readonly Batch[]) => BatchTensors;
   readonly #optimizer: Optimizer;
+  readonly #scaler: LossScaler | null;
   readonly #setFactor: (factor: number) => void;
   readonly #bank: MemoryBank;
   readonly #rng: Rng;
@@ -61,6 +62,7 @@ export class TrainTask implements TrainingTask<Halves> {
     ({ steps: this.steps, warmup: this.warmup } = planSteps(recipe, tagged.samples.length));
     for (const parameter of teacher.parameters()) parameter.requiresGrad_(false);
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(student, recipe.optimizer));
+    this.#scaler = lossScalerFor(recipe);
     const { foreground, background } = recipe.contrast.bank;
     const classes = dataset.classes.ids.length;
     this.#bank = new MemoryBank({
@@ -102,18 +104,19 @@ export class TrainTask implements TrainingTask<Halves> {
       rng: this.#rng,
       recipe,
       progress,
-      precision: usesBf16(recipe) ? "bf16" : "fp32",
+      precision: precisionOf(recipe),
     });
-    const { norm, factor, decay } = updateNetworks({
+    const { factor, decay, ...descended } = updateNetworks({
       total: output.total,
       student,
       teacher,
       optimizer: this.#optimizer,
+      scaler: this.#scaler,
       setFactor: this.#setFactor,
       recipe,
       progress,
     });
-    return { ...output, norm, stats: { ...output.stats, lr: optimizer.lr * factor, ema_decay: decay } };
+    return { ...output, ...descended, stats: { ...output.stats, lr: optimizer.lr * factor, ema_decay: decay } };
   }
 
   save(): CheckpointContent {
@@ -132,6 +135,7 @@ export class TrainTask implements TrainingTask<Halves> {
         loaders: this.#loaders.map((loader) => loader.state()),
         classmix: this.#rng.state(),
         bank: bank.json,
+        scaler: this.#scaler?.state(),
       },
     };
   }
@@ -150,6 +154,7 @@ export class TrainTask implements TrainingTask<Halves> {
       loader.restore(positions[i]!);
     });
     this.#rng.restore(state.classmix as number[]);
+    this.#scaler?.restore(state.scaler as LossScalerState);
   }
 
   async close(): Promise<void> {
