@@ -117,6 +117,7 @@ export interface OperatorTable {
   "aten::ones": (size: readonly number[], dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null) => Tensor;
   "aten::ones_like": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, memory_format?: MemoryFormat | null) => Tensor;
   "aten::permute": (self: Tensor, dims: readonly number[]) => Tensor;
+  "aten::pin_memory": (self: Tensor, device?: Device | null) => Tensor;
   "aten::pow.Tensor_Scalar": (self: Tensor, exponent: number | boolean) => Tensor;
   "aten::pow.Tensor_Tensor": (self: Tensor, exponent: Tensor) => Tensor;
   "aten::quantile.scalar": (self: Tensor, q: number, dim?: number | null, keepdim?: boolean, interpolation?: string) => Tensor;

@@ -9,7 +9,7 @@ import type { ModelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
 import { cat, keep, scope, type Tensor, withPrecision } from "../torch/index.ts";
 import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
-import { type BatchTensors, batchTensors } from "./batches.ts";
+import { type BatchTensors, batchesAhead, batchTensors, upload } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { descend } from "./descend.ts";
@@ -48,7 +48,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       size: recipe.data.size,
       augment: recipe.transforms,
       seed: recipe.seed,
-      workers: recipe.data.workers,
+      workers: batchesAhead(recipe),
       shuffle: true,
       onBadImage: "skip",
     });
@@ -88,7 +88,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       size: recipe.data.size,
       augment: { crop: "resize", flip: 0 },
       seed: recipe.seed,
-      workers: recipe.data.workers,
+      workers: batchesAhead(recipe),
       shuffle: false,
       onBadImage: "skip",
     });
@@ -101,9 +101,9 @@ export class PretrainTask implements TrainingTask<Batch> {
       await safePoint();
       scope(() => {
         const { pixels, tags: rows } = this.#tensors([batch]);
-        const images = normalise(pixels.to({ device: recipe.device }), info);
+        const images = normalise(upload(pixels, recipe.device), info);
         features.push(keep(this.#forward(() => pooledFeatures(model, images))));
-        tags.push(keep(rows.clone().to({ device: recipe.device })));
+        tags.push(keep(upload(rows.clone(), recipe.device)));
       });
       bar.update((i + 1) * batchSize);
     }
@@ -121,10 +121,10 @@ export class PretrainTask implements TrainingTask<Batch> {
     const { model, info, recipe } = this.#options;
     const { device, pretrain } = recipe;
     const { pixels, tags } = this.#tensors([batch]);
-    const images = normalise(pixels.to({ device }), info);
+    const images = normalise(upload(pixels, device), info);
     const { logits } = this.#forward(() => model.forward(images, { cam: false }));
     const smoothing = pretrain.label_smoothing;
-    const total = classificationLoss(logits.float(), tags.to({ device }), { smoothing });
+    const total = classificationLoss(logits.float(), upload(tags, device), { smoothing });
     const factor = learningRateFactor(step, this.steps, recipe.schedule.decay);
     this.#setFactor(factor);
     const [optimizer, scaler] = [this.#optimizer, this.#scaler];

@@ -8,7 +8,7 @@ import { MemoryBank, type MemoryBankState } from "../losses/memory-bank.ts";
 import type { CSRM } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
-import { type BatchTensors, batchTensors } from "./batches.ts";
+import { type BatchTensors, batchesAhead, batchTensors, upload } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
@@ -48,8 +48,12 @@ export class TrainTask implements TrainingTask<Halves> {
     const { batch, data, seed } = recipe;
     this.#options = options;
     this.#tensors = batchTensors(dataset);
-    const { size, workers } = data;
-    const common = { size, workers, sampler: batch.sampler, onBadImage: "skip" as const };
+    const common = {
+      size: data.size,
+      workers: batchesAhead(recipe),
+      sampler: batch.sampler,
+      onBadImage: "skip" as const,
+    };
     // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
     const plain = plainly(recipe.transforms);
     const tagged = labelledOnly(dataset);
@@ -92,13 +96,13 @@ export class TrainTask implements TrainingTask<Halves> {
     const { device, optimizer } = recipe;
     const progress = { step, warmup: this.warmup, steps: this.steps };
     const { pixels, tags } = this.#tensors(batches);
-    const shown = pixels.to({ device });
+    const shown = upload(pixels, device);
     const output = csrmStep({
       student,
       teacher,
       images: normalise(shown, info),
       pixels: shown,
-      tags: tags.to({ device }),
+      tags: upload(tags, device),
       labelled: recipe.batch.labelled,
       bank: this.#bank,
       rng: this.#rng,
