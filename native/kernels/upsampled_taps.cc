@@ -7,35 +7,15 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include <cstring>
-#include <type_traits>
 #include <vector>
+
+#include "numbers.h"
 
 namespace {
 
+using namespace csrm;
+
 constexpr int64_t kSide = 3, kTaps = kSide * kSide;
-
-// What sums are kept in, and plain loops of conversions, which the compiler turns into vectors.
-template <class T>
-using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
-
-template <class T>
-inline Sum<T> widened(T value) { return value; }
-inline float widened(at::BFloat16 value) {
-  const uint32_t bits = uint32_t(value.x) << 16;
-  float wide;
-  std::memcpy(&wide, &bits, sizeof wide);
-  return wide;
-}
-
-template <class T>
-inline void narrowed(Sum<T> value, T& to) { to = value; }
-inline void narrowed(float value, at::BFloat16& to) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  const uint32_t nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-  to.x = uint16_t((bits & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC0 : nearest);
-}
 
 // Bilinear interpolation along one axis, corners aligned: large[i] = (1 − part[i])·small[low[i]] + part[i]·small[high[i]].
 template <class S>
@@ -64,7 +44,7 @@ inline void add_scaled(A* to, const B* from, S factor, int64_t n) {
 /// taps [B, h, w, 9, C], base and out [B, H, W, C]
 template <class T>
 void sum_up(const T* taps, const T* base, T* out, const Geometry& g) {
-  using S = Sum<T>;
+  using S = Wide<T>;
   const Axis<S> rows(g.small_height, g.height), columns(g.small_width, g.width);
   const int64_t triple = kSide * g.channels;
   at::parallel_for(0, g.images * g.height, 1, [&](int64_t begin, int64_t end) {
@@ -99,7 +79,7 @@ void sum_up(const T* taps, const T* base, T* out, const Geometry& g) {
 /// The transpose: large [B, H, W, C] to taps [B, h, w, 9, C]. Every sum is taken in one order, whatever the number of threads.
 template <class T>
 void spread(const T* large, T* taps, const Geometry& g) {
-  using S = Sum<T>;
+  using S = Wide<T>;
   const Axis<S> rows(g.small_height, g.height), columns(g.small_width, g.width);
   const int64_t triple = kSide * g.channels;
   std::vector<S> narrow(size_t(g.height * g.small_width * triple));  // [H, w, 3, C] of one image: columns are done
@@ -139,18 +119,6 @@ void spread(const T* large, T* taps, const Geometry& g) {
     });
   }
 }
-
-template <class Body>
-void for_dtype(const at::Tensor& tensor, const Body& body) {
-  switch (tensor.scalar_type()) {
-    case at::kFloat: return body(float());
-    case at::kDouble: return body(double());
-    case at::kBFloat16: return body(at::BFloat16());
-    default: TORCH_CHECK(false, "expected float32, float64 or bfloat16, got ", tensor.scalar_type());
-  }
-}
-
-at::Tensor channels_last(const at::Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
 at::Tensor upsampled_taps_cpu(const at::Tensor& taps, const at::Tensor& base) {
   TORCH_CHECK(taps.dim() == 4 && base.dim() == 4 && taps.size(0) == base.size(0) && taps.size(1) == kTaps * base.size(1),

@@ -30,7 +30,7 @@ class Decoder extends Module {
   /** aspp [B, channels, h, w] and low [B, low, H/4, W/4] → [B, classes, H/4, W/4]. */
   forward(aspp: Tensor, low: Tensor): Tensor {
     return scope(() => {
-      const reduced = F.relu(this.bn1.forward(this.conv1.forward(low)), { inplace: true }); // [B, 48, H/4, W/4]
+      const reduced = this.bn1.forward(this.conv1.forward(low), { relu: true }); // [B, 48, H/4, W/4]
       return runHead(this.classifier, fuse(aspp, reduced));
     });
   }

@@ -81,8 +81,9 @@ function activationBytes(student: CSRM, recipe: Recipe): number {
   };
   const undo = [...student.namedModules().values()].flatMap((module) => {
     if (module instanceof Conv2d) return [watch(module, "convolve", count(float))];
-    // Under autocast a group normalisation keeps its input in float32 beside the output.
-    if (module instanceof GroupNorm) return [watch(module, "forward", count(half ? float + FLOAT : FLOAT))];
+    // Under autocast a GPU's group normalisation keeps its input in float32 beside the output.
+    const kept = half && recipe.device !== "cpu" ? float + FLOAT : float;
+    if (module instanceof GroupNorm) return [watch(module, "forward", count(kept))];
     if (module instanceof BatchNorm2d || module instanceof AvgPool2d || module instanceof SplAtConv2d) {
       return [watch(module, "forward", count(float))];
     }
