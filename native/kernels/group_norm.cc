@@ -108,53 +108,76 @@ void normalise(const T* x, T* y, const Shape& s, bool relu, double eps, const at
   });
 }
 
+/// dy where the ReLU let y = x·scale + shift through, else 0. One pixel; plain pointers, which the compiler needs for vectors.
+template <class T, class W>
+inline void through(const T* __restrict dy, const T* __restrict x, const W* __restrict scale, const W* __restrict shift, W floor, W* __restrict passed, int64_t n) {
+  for (int64_t c = 0; c < n; ++c) {
+    const W y = widened(x[c]) * scale[c] + shift[c], gradient = widened(dy[c]);
+    passed[c] = y > floor ? gradient : W(0);
+  }
+}
+
+template <class T, class W>
+inline void add_up(const W* __restrict passed, const T* __restrict x, const W* __restrict centre, W* __restrict product, W* __restrict sum, int64_t n) {
+  for (int64_t c = 0; c < n; ++c) {
+    product[c] += passed[c] * (widened(x[c]) - centre[c]);
+    sum[c] += passed[c];
+  }
+}
+
+template <class T, class W>
+inline void combine(const W* __restrict passed, const T* __restrict x, const W* __restrict centre, const W* __restrict scale, const W* __restrict slope, const W* __restrict constant, T* __restrict dx, int64_t n) {
+  for (int64_t c = 0; c < n; ++c) narrowed(passed[c] * scale[c] + (widened(x[c]) - centre[c]) * slope[c] + constant[c], dx[c]);
+}
+
 /// Gradients dx of x, and dw, db of weight and bias (double, [C]).
 template <class T>
 void gradients(const T* dy, const T* x, T* dx, const Shape& s, bool relu, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& mean, const at::Tensor& rstd, at::Tensor& dw, at::Tensor& db) {
   using W = Wide<T>;
+  constexpr int64_t kShort = 64;  // pixels whose sums need no more than W
+  const int64_t n = s.channels;
   std::vector<W> scale, shift;
   affine(s, mean, rstd, weight, bias, scale, shift);
   // What passes the ReLU; without one everything does.
   const W floor = relu ? W(0) : -std::numeric_limits<W>::infinity();
+  const double *m = mean.data_ptr<double>(), *r = rstd.data_ptr<double>(), *w = weight.data_ptr<double>();
+  std::vector<W> centre(scale.size()), slope(scale.size()), constant(scale.size());
+  for (int64_t i = 0; i < s.images * n; ++i) centre[i] = W(m[i / s.per_group()]);
+
   std::vector<double> products, sums;
   channel_sums(s, products, sums, [&](int64_t image, int64_t first, int64_t end, double* product, double* sum) {
-    const W *own_scale = &scale[image * s.channels], *own_shift = &shift[image * s.channels];
-    for (int64_t p = first; p < end; ++p) {
-      const int64_t at = (image * s.pixels + p) * s.channels;
-      for (int64_t c = 0; c < s.channels; ++c) {
-        const W value = widened(x[at + c]);
-        const double passed = value * own_scale[c] + own_shift[c] > floor ? widened(dy[at + c]) : W(0);
-        product[c] += passed * double(value);
-        sum[c] += passed;
+    std::vector<W> scratch(size_t(3 * n));
+    W *passed = scratch.data(), *short_product = passed + n, *short_sum = short_product + n;
+    for (int64_t begin = first; begin < end; begin += kShort) {
+      std::fill(short_product, short_product + 2 * n, W(0));
+      for (int64_t p = begin; p < std::min(begin + kShort, end); ++p) {
+        const int64_t at = (image * s.pixels + p) * n;
+        through(dy + at, x + at, &scale[image * n], &shift[image * n], floor, passed, n);
+        add_up(passed, x + at, &centre[image * n], short_product, short_sum, n);
       }
+      for (int64_t c = 0; c < n; ++c) product[c] += short_product[c], sum[c] += short_sum[c];
     }
   });
-  const double *m = mean.data_ptr<double>(), *r = rstd.data_ptr<double>(), *w = weight.data_ptr<double>();
   const double share = 1 / double(s.per_group() * s.pixels);
-  std::vector<W> of_x(size_t(s.images * s.channels)), constant(of_x.size());
   for (int64_t group = 0; group < s.images * s.groups; ++group) {
     const int64_t begin = group * s.per_group(), end = begin + s.per_group();
     double product = 0, sum = 0;
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t c = i % s.channels;
-      product += w[c] * products[i];
-      sum += w[c] * sums[i];
-      dw.data_ptr<double>()[c] += (products[i] - m[group] * sums[i]) * r[group];
-      db.data_ptr<double>()[c] += sums[i];
+      product += w[i % n] * products[i];
+      sum += w[i % n] * sums[i];
+      dw.data_ptr<double>()[i % n] += products[i] * r[group];
+      db.data_ptr<double>()[i % n] += sums[i];
     }
-    const double slope = (sum * m[group] - product) * r[group] * r[group] * r[group] * share;
-    std::fill(of_x.begin() + begin, of_x.begin() + end, W(slope));
-    std::fill(constant.begin() + begin, constant.begin() + end, W(-slope * m[group] - sum * r[group] * share));
+    std::fill(slope.begin() + begin, slope.begin() + end, W(-product * r[group] * r[group] * r[group] * share));
+    std::fill(constant.begin() + begin, constant.begin() + end, W(-sum * r[group] * share));
   }
   for_runs(s, [&](int64_t image, int64_t first, int64_t end, int64_t) {
-    const int64_t own = image * s.channels;
+    std::vector<W> passed(size_t(n), W(0));
+    const int64_t own = image * n;
     for (int64_t p = first; p < end; ++p) {
-      const int64_t at = (image * s.pixels + p) * s.channels;
-      for (int64_t c = 0; c < s.channels; ++c) {
-        const W value = widened(x[at + c]);
-        const W passed = value * scale[own + c] + shift[own + c] > floor ? widened(dy[at + c]) : W(0);
-        narrowed(passed * scale[own + c] + value * of_x[own + c] + constant[own + c], dx[at + c]);
-      }
+      const int64_t at = (image * s.pixels + p) * n;
+      through(dy + at, x + at, &scale[own], &shift[own], floor, passed.data(), n);
+      combine(passed.data(), x + at, &centre[own], &scale[own], &slope[own], &constant[own], dx + at, n);
     }
   });
 }
