@@ -169,6 +169,7 @@ export interface OperatorTable {
   "aten::zeros_like": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, memory_format?: MemoryFormat | null) => Tensor;
   "csrm::dense_crf": (images: Tensor, unary: Tensor, n_labels: Tensor, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
   "csrm::dense_crf_labels": (images: Tensor, labels: Tensor, classes: Tensor, gt_prob: number, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
+  "csrm::dropout": (x: Tensor, p: number) => Tensor;
   "csrm::group_norm_relu": (x: Tensor, groups: number, weight: Tensor, bias: Tensor, eps: number, relu: boolean) => Tensor;
   "csrm::relu6": (self: Tensor) => Tensor;
   "csrm::upsampled_taps": (taps: Tensor, base: Tensor) => Tensor;
