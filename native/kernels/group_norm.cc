@@ -28,10 +28,11 @@ struct Shape {
   int64_t per_group() const { return channels / groups; }
 };
 
-/// Calls body(image, first pixel, end, run) for every run, in parallel.
+/// Calls body(image, first pixel, end, run) for every run, in parallel where there is enough to do for a second thread.
 template <class Body>
 void for_runs(const Shape& s, const Body& body) {
-  at::parallel_for(0, s.images * s.runs(), 1, [&](int64_t begin, int64_t end) {
+  const int64_t values = std::max<int64_t>(1, std::min(s.pixels, kRun) * s.channels);
+  at::parallel_for(0, s.images * s.runs(), std::max<int64_t>(1, at::internal::GRAIN_SIZE / values), [&](int64_t begin, int64_t end) {
     for (int64_t job = begin; job < end; ++job) {
       const int64_t first = job % s.runs() * kRun;
       body(job / s.runs(), first, std::min(first + kRun, s.pixels), job);

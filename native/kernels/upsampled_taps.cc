@@ -34,6 +34,8 @@ struct Axis {
 
 struct Geometry {
   int64_t images, channels, small_height, small_width, height, width;
+  /// Rows of the large map that are worth a second thread.
+  int64_t grain() const { return std::max<int64_t>(1, at::internal::GRAIN_SIZE / std::max<int64_t>(1, width * channels * kSide)); }
 };
 
 template <class A, class B, class S>
@@ -47,7 +49,7 @@ void sum_up(const T* taps, const T* base, T* out, const Geometry& g) {
   using S = Wide<T>;
   const Axis<S> rows(g.small_height, g.height), columns(g.small_width, g.width);
   const int64_t triple = kSide * g.channels;
-  at::parallel_for(0, g.images * g.height, 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, g.images * g.height, g.grain(), [&](int64_t begin, int64_t end) {
     std::vector<S> mixed(size_t(g.small_width * triple)), sum(size_t(g.channels));  // [w, 3, C]: rows are done
     for (int64_t job = begin; job < end; ++job) {
       const int64_t image = job / g.height, y = job % g.height;
@@ -84,7 +86,7 @@ void spread(const T* large, T* taps, const Geometry& g) {
   const int64_t triple = kSide * g.channels;
   std::vector<S> narrow(size_t(g.height * g.small_width * triple));  // [H, w, 3, C] of one image: columns are done
   for (int64_t image = 0; image < g.images; ++image) {
-    at::parallel_for(0, g.height, 1, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, g.height, g.grain(), [&](int64_t begin, int64_t end) {
       std::fill(narrow.begin() + begin * g.small_width * triple, narrow.begin() + end * g.small_width * triple, S(0));
       for (int64_t y = begin; y < end; ++y) {
         S* own = &narrow[y * g.small_width * triple];
@@ -99,7 +101,7 @@ void spread(const T* large, T* taps, const Geometry& g) {
         }
       }
     });
-    at::parallel_for(0, g.small_height, 1, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, g.small_height, g.grain(), [&](int64_t begin, int64_t end) {
       std::vector<S> sum(size_t(g.small_width * triple));
       for (int64_t row = begin; row < end; ++row) {
         for (int64_t ky = 0; ky < kSide; ++ky) {
