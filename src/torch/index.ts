@@ -46,12 +46,14 @@ export {
   cpuHasBf16,
   getThreads,
   manualSeed,
+  type Precision,
   type RuntimeInfo,
   rngState,
   runtimeInfo,
   setFlushDenormal,
   setRngState,
   setThreads,
+  withPrecision,
 } from "./runtime.ts";
 export { keep, liveBytes, liveTensors, scope } from "./scope.ts";
 export {

@@ -74,6 +74,15 @@ export interface AutocastOptions {
   device?: Device;
 }
 
+/** Arithmetic of matrix products and convolutions: as the tensors are, or under autocast to bfloat16 or float16. */
+export type Precision = "fp32" | "bf16" | "fp16";
+
+/** Autocast as a precision says. */
+export function withPrecision<T>(precision: Precision, device: Device, body: () => T): T {
+  const dtype = precision === "fp16" ? "float16" : "bfloat16";
+  return autocast({ enabled: precision !== "fp32", dtype, device }, body);
+}
+
 /** Runs `body` with mixed precision. Weights cast inside are kept until it ends, so let it span the forward passes of a step. */
 export function autocast<T>({ enabled = true, dtype, device = "cpu" }: AutocastOptions, body: () => T): T {
   const type = device.split(":")[0]!;

@@ -6,13 +6,13 @@ import { safePoint } from "../interrupt.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
-import { autocast, byItself, cat, keep, processes, scope, type Tensor } from "../torch/index.ts";
-import type { Optimizer } from "../torch/optim/index.ts";
-import { type BatchTensors, batchTensors } from "./batches.ts";
+import { byItself, cat, keep, processes, scope, type Tensor, withPrecision } from "../torch/index.ts";
+import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
+import { type BatchTensors, batchesAhead, batchTensors, upload } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { divergenceRemedy, normalise, startOptimizer, usesBf16 } from "./network.ts";
+import { divergenceRemedy, lossScalerFor, normalise, precisionOf, startOptimizer } from "./network.ts";
 import { OrdinaryClassifier } from "./ordinary-classifier.ts";
 import { planStart } from "./plan.ts";
 import { pooledFeatures, trainProbe } from "./probe.ts";
@@ -36,6 +36,7 @@ export class PretrainTask implements TrainingTask<Batch> {
   readonly #loader: Loader;
   readonly #tensors: (batches: readonly Batch[]) => BatchTensors;
   readonly #optimizer: Optimizer;
+  readonly #scaler: LossScaler | null;
   readonly #setFactor: (factor: number) => void;
   readonly #ordinary: OrdinaryClassifier | undefined;
 
@@ -52,7 +53,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       size: recipe.data.size,
       augment: recipe.transforms,
       seed: recipe.seed,
-      workers: recipe.data.workers,
+      workers: batchesAhead(recipe),
       shuffle: true,
       share: processes(),
       onBadImage: "skip",
@@ -60,8 +61,14 @@ export class PretrainTask implements TrainingTask<Batch> {
     this.steps = planStart(recipe, dataset.samples.length).steps;
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = startOptimizer(model, pretrain));
     if (ordinary) {
-      this.#ordinary = new OrdinaryClassifier({ model: ordinary, ...startOptimizer(ordinary, pretrain), recipe });
+      this.#ordinary = new OrdinaryClassifier({
+        model: ordinary,
+        ...startOptimizer(ordinary, pretrain),
+        scaler: lossScalerFor(recipe),
+        recipe,
+      });
     }
+    this.#scaler = lossScalerFor(recipe);
   }
 
   get remedy(): string {
@@ -96,7 +103,7 @@ export class PretrainTask implements TrainingTask<Batch> {
       size: recipe.data.size,
       augment: { crop: "resize", flip: 0 },
       seed: recipe.seed,
-      workers: recipe.data.workers,
+      workers: batchesAhead(recipe),
       shuffle: false,
       share: group,
       onBadImage: "skip",
@@ -110,9 +117,9 @@ export class PretrainTask implements TrainingTask<Batch> {
       await safePoint();
       scope(() => {
         const { pixels, tags: rows } = this.#tensors([batch]);
-        const images = normalise(pixels.to({ device: recipe.device }), info);
+        const images = normalise(upload(pixels, recipe.device), info);
         features.push(keep(cat(group.gather(this.#forward(() => pooledFeatures(model, images))))));
-        tags.push(keep(cat(group.gather(rows)).to({ device: recipe.device })));
+        tags.push(keep(upload(cat(group.gather(rows)), recipe.device)));
       });
       bar.update((i + 1) * batchSize);
     }
@@ -134,19 +141,20 @@ export class PretrainTask implements TrainingTask<Batch> {
       model,
       optimizer: this.#optimizer,
       setFactor: this.#setFactor,
+      scaler: this.#scaler,
       ordinary: this.#ordinary,
-      images: normalise(pixels.to({ device }), info),
-      tags: tags.to({ device }),
+      images: normalise(upload(pixels, device), info),
+      tags: upload(tags, device),
       chosen: this.#ordinary?.draw(tags).to({ device }),
       recipe,
       progress: { step, steps: this.steps },
-      bf16: usesBf16(recipe),
+      precision: precisionOf(recipe),
     });
   }
 
   #forward<T>(body: () => T): T {
     const { recipe } = this.#options;
-    return autocast({ enabled: usesBf16(recipe), dtype: "bfloat16", device: recipe.device }, body);
+    return withPrecision(precisionOf(recipe), recipe.device, body);
   }
 
   save(): CheckpointContent {
@@ -155,7 +163,12 @@ export class PretrainTask implements TrainingTask<Batch> {
     const ordinary = this.#ordinary?.save();
     return {
       tensors: { model: model.stateDict(), optimizer: this.#optimizer.stateDict(), random, ...ordinary?.tensors },
-      state: { classes: this.#options.info.classes, loader: this.#loader.state(), ...ordinary?.state },
+      state: {
+        classes: this.#options.info.classes,
+        loader: this.#loader.state(),
+        scaler: this.#scaler?.state(),
+        ...ordinary?.state,
+      },
     };
   }
 
@@ -170,6 +183,7 @@ export class PretrainTask implements TrainingTask<Batch> {
     const { device, seed } = recipe;
     const then = restoreRandomState(tensors.random ?? new Map(), { device, seed, steps: step });
     if (then !== processes().size) note(otherDraws(then));
+    this.#scaler?.restore(state.scaler as LossScalerState);
   }
 
   async close(): Promise<void> {

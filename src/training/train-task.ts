@@ -8,13 +8,13 @@ import { MemoryBank, type MemoryBankState } from "../losses/memory-bank.ts";
 import type { CSRM } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import { processes } from "../torch/index.ts";
-import type { Optimizer } from "../torch/optim/index.ts";
-import { type BatchTensors, batchTensors } from "./batches.ts";
+import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
+import { type BatchTensors, batchesAhead, batchTensors, upload } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
+import { createOptimizer, divergenceRemedy, lossScalerFor, normalise, precisionOf } from "./network.ts";
 import { planSteps } from "./plan.ts";
 import { otherDraws, randomState, restoreRandomState } from "./random-state.ts";
 import { updateNetworks } from "./update.ts";
@@ -40,6 +40,7 @@ export class TrainTask implements TrainingTask<Halves> {
   readonly #loaders: readonly Loader[];
   readonly #tensors: (batches: readonly Batch[]) => BatchTensors;
   readonly #optimizer: Optimizer;
+  readonly #scaler: LossScaler | null;
   readonly #setFactor: (factor: number) => void;
   readonly #bank: MemoryBank;
   readonly #rng: Rng;
@@ -50,9 +51,14 @@ export class TrainTask implements TrainingTask<Halves> {
     const { batch, data, seed } = recipe;
     this.#options = options;
     this.#tensors = batchTensors(dataset);
-    const { size, workers } = data;
     const share = processes();
-    const common = { size, workers, sampler: batch.sampler, onBadImage: "skip" as const, share };
+    const common = {
+      size: data.size,
+      workers: batchesAhead(recipe),
+      sampler: batch.sampler,
+      onBadImage: "skip" as const,
+      share,
+    };
     // The unlabelled half is shown as it is: what the teacher says of it should not depend on an augmentation.
     const plain = plainly(recipe.transforms);
     const tagged = labelledOnly(dataset);
@@ -65,6 +71,7 @@ export class TrainTask implements TrainingTask<Halves> {
     ({ steps: this.steps, warmup: this.warmup } = planSteps(recipe, tagged.samples.length));
     for (const parameter of teacher.parameters()) parameter.requiresGrad_(false);
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = createOptimizer(student, recipe.optimizer));
+    this.#scaler = lossScalerFor(recipe);
     const { foreground, background } = recipe.contrast.bank;
     const classes = dataset.classes.ids.length;
     this.#bank = new MemoryBank({
@@ -94,30 +101,31 @@ export class TrainTask implements TrainingTask<Halves> {
     const { device, optimizer } = recipe;
     const progress = { step, warmup: this.warmup, steps: this.steps };
     const { pixels, tags } = this.#tensors(batches);
-    const shown = pixels.to({ device });
+    const shown = upload(pixels, device);
     const output = csrmStep({
       student,
       teacher,
       images: normalise(shown, info),
       pixels: shown,
-      tags: tags.to({ device }),
+      tags: upload(tags, device),
       labelled: recipe.batch.labelled / processes().size,
       bank: this.#bank,
       rng: this.#rng,
       recipe,
       progress,
-      precision: usesBf16(recipe) ? "bf16" : "fp32",
+      precision: precisionOf(recipe),
     });
-    const { norm, factor, decay } = updateNetworks({
+    const { factor, decay, ...descended } = updateNetworks({
       total: output.total,
       student,
       teacher,
       optimizer: this.#optimizer,
+      scaler: this.#scaler,
       setFactor: this.#setFactor,
       recipe,
       progress,
     });
-    return { ...output, norm, stats: { ...output.stats, lr: optimizer.lr * factor, ema_decay: decay } };
+    return { ...output, ...descended, stats: { ...output.stats, lr: optimizer.lr * factor, ema_decay: decay } };
   }
 
   save(): CheckpointContent {
@@ -137,6 +145,7 @@ export class TrainTask implements TrainingTask<Halves> {
         classmix: this.#rng.state(),
         classmix_by_process: processes().exchange(this.#rng.state()),
         bank: bank.json,
+        scaler: this.#scaler?.state(),
       },
     };
   }
@@ -158,6 +167,7 @@ export class TrainTask implements TrainingTask<Halves> {
     const mixing = state.classmix_by_process as number[][] | undefined;
     const same = then === processes().size ? (mixing?.[processes().rank] ?? (state.classmix as number[])) : null;
     this.#rng.restore(same ?? mixingRng(recipe.seed, step).state());
+    this.#scaler?.restore(state.scaler as LossScalerState);
   }
 
   async close(): Promise<void> {
