@@ -165,6 +165,20 @@ describe("csrm verify --submission", () => {
       "--submission by itself",
     );
     expect(existsSync(tar)).toBe(false);
+    expect((await csrm("verify", "--submission", tar.replace(/tar$/, "zip"), "--out", out)).stderr).toMatch(
+      /expected a \.tar file for --submission, got .*voc\.zip/,
+    );
+  });
+
+  it("takes another list without another training", async () => {
+    writeFileSync(path.join(root, "ImageSets/Segmentation/other.txt"), "val_00002\n");
+    const tar = path.join(temporaryFolder("tar"), "voc.tar");
+    const before = statSync(path.join(out, "verify/model.safetensors")).mtimeMs;
+    const args = ["--submission", tar, "--set", "verify.test=other", "--out", out, "--json"];
+    const { code, stdout, stderr } = await csrm("verify", ...args);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ images: 1, list: "other" });
+    expect(statSync(path.join(out, "verify/model.safetensors")).mtimeMs).toBe(before);
   });
 });
 
