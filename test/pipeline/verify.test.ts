@@ -182,6 +182,19 @@ describe("csrm verify --submission", () => {
   });
 });
 
+describe("csrm experiment with verify.enabled", () => {
+  it("verifies the rows, but not the start that they share, which has no masks of its own", async () => {
+    const folder = path.join(temporaryFolder("rows"), "ablation");
+    const set = ["verify.enabled=true", "predict.crf=false", "schedule={steps: 2, warmup_steps: 1}"];
+    const args = [...common(), ...set.flatMap((each) => ["--set", each]), "--rows", "s", "--out", folder];
+    const { code, stderr, stdout } = await csrm("experiment", "ablation", "toy-tiny", ...args);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^ *start .*–/m);
+    expect(existsSync(path.join(folder, "runs/start-s0/verify"))).toBe(false);
+    expect(existsSync(path.join(folder, "runs/s-s0/verify/model.safetensors"))).toBe(true);
+  });
+});
+
 describe("csrm run with verify.enabled", () => {
   it("makes the label maps of a training list that was not scored, learns from them, and does nothing twice", async () => {
     const run = path.join(temporaryFolder("whole"), "run");
