@@ -70,7 +70,7 @@ function masksFolder({ masks, weights, images, out, labels }: RefineFolderOption
 /** The masks of the photographs that this process refines; those that are there stay. */
 async function makeMasks(
   options: SamFlags & RefineFolderOptions & { weights: string; masks: string },
-  { ids = labelIds(options.labels), progress }: FolderOptions,
+  { ids = labelIds(options.labels), progress, shard }: FolderOptions,
 ): Promise<void> {
   const { weights, masks, device, precision } = options;
   requireDevice(device);
@@ -82,6 +82,6 @@ async function makeMasks(
     strict: true,
     format: "json",
     out: masks,
-    ...{ weights, device, progress },
+    ...{ weights, device, progress, shard },
   });
 }

@@ -10,16 +10,24 @@ import { type MaskSize, type Runs, runsOfCounts } from "../../formats/coco-runs.
 import { decodeLabelPng } from "../../formats/indexed-png.ts";
 import { parseJson } from "../../formats/json.ts";
 import { encodeRle } from "../../formats/rle.ts";
+import { stampOf } from "../../stamped-folder.ts";
 
 const INSIDE = 255;
 
-/** @throws CsrmError naming the first photograph without masks, and how many have none */
+/** In a folder of PNG files that segment-anything's amg.py or csrm propose wrote; csrm writes it last, so that a folder that has it is whole. */
+export const METADATA = "metadata.csv";
+
+/** @throws CsrmError naming the first photograph without masks, and how many have none; masks that csrm propose left half done are none */
 export function assertMasks(dir: string, ids: readonly string[]): void {
-  const missing = ids.filter((id) => !existsSync(join(dir, `${id}.json`)) && !isFolder(join(dir, id)));
+  const isWhole = stampOf(dir)?.format
+    ? (id: string) => existsSync(join(dir, id, METADATA))
+    : (id: string) => isFolder(join(dir, id));
+  const missing = ids.filter((id) => !existsSync(join(dir, `${id}.json`)) && !isWhole(id));
   if (missing.length === 0) return;
   const id = missing[0]!;
   const others = missing.length > 1 ? `; ${missing.length} of ${ids.length} label maps have none` : "";
-  throw new CsrmError(`no masks for ${id} in ${dir}: neither ${id}.json nor a folder ${id}${others}`, { code: "data" });
+  const folder = isFolder(join(dir, id)) ? `a finished folder ${id} (csrm propose goes on with it)` : `a folder ${id}`;
+  throw new CsrmError(`no masks for ${id} in ${dir}: neither ${id}.json nor ${folder}${others}`, { code: "data" });
 }
 
 /**
@@ -45,7 +53,11 @@ async function readPngs(folder: string, size: MaskSize): Promise<Runs[]> {
     const file = join(folder, name);
     const map = decodeLabelPng(await readFileBytes(file), file);
     assertSize(map, size, file);
-    masks.push(runsOfCounts(encodeRle(map, { value: INSIDE }), size, file));
+    const runs = runsOfCounts(encodeRle(map, { value: INSIDE }), size, file);
+    // A mask of zeros and ones would silently be an empty one.
+    const other = runs.length === 0 ? map.data.find((value) => value > 0) : undefined;
+    if (other !== undefined) throw expected(`${INSIDE} inside of the mask`, file, other);
+    masks.push(runs);
   }
   return masks;
 }
@@ -58,12 +70,20 @@ async function readRunLengths(file: string, size: MaskSize): Promise<Runs[]> {
     const name = `${file}, mask ${i}`;
     const { size: stored, counts } =
       (entry as { segmentation?: { size?: unknown; counts?: unknown } } | null)?.segmentation ?? {};
-    if (!Array.isArray(stored) || !(typeof counts === "string" || Array.isArray(counts))) {
-      throw expected("a segmentation with size and counts", name, entry);
-    }
-    assertSize({ height: Number(stored[0]), width: Number(stored[1]) }, size, name);
-    return runsOfCounts(counts as string | number[], size, name);
+    const fix = "masks are COCO's run lengths, not outlines";
+    if (!isSides(stored)) throw expected("segmentation.size, [height, width] in pixels,", name, stored, fix);
+    if (!isCounts(counts)) throw expected("segmentation.counts, run lengths,", name, counts, fix);
+    assertSize({ height: stored[0], width: stored[1] }, size, name);
+    return runsOfCounts(counts, size, name);
   });
+}
+
+function isSides(size: unknown): size is [number, number] {
+  return Array.isArray(size) && size.length === 2 && size.every((side) => Number.isInteger(side) && side > 0);
+}
+
+function isCounts(counts: unknown): counts is string | number[] {
+  return typeof counts === "string" || (Array.isArray(counts) && counts.every((count) => typeof count === "number"));
 }
 
 function assertSize(found: MaskSize, { width, height }: MaskSize, file: string): void {
