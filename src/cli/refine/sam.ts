@@ -7,9 +7,11 @@ import { refineByMasks, storedMasks } from "../../refine/masks/mask-stage.ts";
 import type { FolderOptions } from "../../refine/refine-folder.ts";
 import { maskDefaults } from "../../refine/sam/options.ts";
 import { proposeMasks } from "../../refine/sam/propose-stage.ts";
+import { runtimeInfo } from "../../torch/index.ts";
 import { deviceName, requireDevice } from "../device.ts";
 import { requireOutside } from "../paths.ts";
 import { encoderPrecision, type PrecisionFlag, withPrecision } from "../sam-precision.ts";
+import { deviceOf, shardOfCommand } from "../shards.ts";
 import { FILES, type RefineFolderOptions, refineAndPrint, withFolderOptions, withLabels } from "./folder.ts";
 import { type MergeFlags, mergeOptions, withMerge } from "./merge.ts";
 
@@ -72,8 +74,10 @@ async function makeMasks(
   options: SamFlags & RefineFolderOptions & { weights: string; masks: string },
   { ids = labelIds(options.labels), progress, shard }: FolderOptions,
 ): Promise<void> {
-  const { weights, masks, device, precision } = options;
-  requireDevice(device);
+  const { weights, masks, precision } = options;
+  const { cudaDevices } = runtimeInfo();
+  const device = deviceOf(options.device, shardOfCommand(options), cudaDevices);
+  requireDevice(device, cudaDevices);
   const files = imagesOf(options.images!, ids);
   await proposeMasks({
     samples: ids.map((id) => ({ id, image: files.get(id)! })),

@@ -101,7 +101,8 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
       label: `masks, ${basename(weights)}`,
     });
     const images = samples.length - skipped.length;
-    if (images === 0 && skipped.length > 0) {
+    // A shard may have nothing but photographs that cannot be read.
+    if (images === 0 && skipped.length > 0 && (shard?.size ?? 1) === 1) {
       const message = `none of the ${skipped.length} photographs could be read; the first: ${skipped[0]!.reason}`;
       throw new CsrmError(message, { code: "image" });
     }

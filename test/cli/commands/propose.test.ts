@@ -169,6 +169,18 @@ it("csrm weights inspect recognises the network and says what it is for", async 
   expect(report.tensors.every(({ known }) => known)).toBe(true);
 });
 
+it("does the photographs in shards as it does them in one process", async () => {
+  const args = ["propose", "--weights", weights, "--images", photos, "--out", inFolder("shards"), ...quick, "--json"];
+  for (const shard of ["1/2", "2/2"]) {
+    const { code, stdout, stderr } = await csrm(...args, "--shard", shard);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ images: 1, resumed: 0 });
+  }
+  expect(JSON.parse((await csrm(...args)).stdout)).toMatchObject({ images: 2, resumed: 2 });
+  const many = await csrm(...args, "--shard", "1/3");
+  expect([many.code, many.stderr]).toEqual([1, expect.stringContaining("at most 2 shards for 2 photographs")]);
+}, 120_000);
+
 it("refuses a folder that another process makes masks in", async () => {
   mkdirSync(inFolder("busy"));
   const lock = lockFolder(inFolder("busy"), () => {});
