@@ -91,6 +91,16 @@ export class Run {
     this.#lock = fields.lock;
   }
 
+  /** A run that another process has opened, to work in it together: nothing is locked. */
+  static ofAnother(out: string, recipe: Recipe): Run {
+    return new Run({ path: resolve(out), recipe, resumed: true, lock: { release() {} } });
+  }
+
+  /** The same run with a recipe for this process, e.g. another device. */
+  as(recipe: Recipe): Run {
+    return new Run({ path: this.path, recipe, resumed: this.resumed, lock: this.#lock });
+  }
+
   /** The folder of a stage, made where absent. */
   stage(name: StageName): Stage {
     const path = join(this.path, name);

@@ -17,7 +17,7 @@ import type { Run } from "../run-folder.ts";
 import { readJson, writeJson } from "../run-stage.ts";
 import { setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
-import { usesBf16 } from "../training/network.ts";
+import { precisionOf } from "../training/network.ts";
 import { maskFolder, openRecipeData } from "../training/recipe-data.ts";
 import { describeSegmenter } from "../training/verify-network.ts";
 import { verifyStage } from "../training/verify-stage.ts";
@@ -130,7 +130,7 @@ export function segmentSettings(recipe: Recipe): SegmentSettings {
     size,
     crf: crf ? kernels : null,
     device: recipe.device,
-    precision: usesBf16(recipe) ? "bf16" : "fp32",
+    precision: precisionOf(recipe),
   };
 }
 

@@ -13,7 +13,7 @@ import { type DryRunFlags, showVerifyDryRun, wantsDryRun, withDryRun } from "../
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { requireFile } from "../paths.ts";
 import { collect } from "../recipe-options.ts";
-import { type RunOptions, withRun } from "../run-options.ts";
+import { type RunOptions, withRunOfOne } from "../run-options.ts";
 
 interface VerifyOptions extends Omit<RunOptions, "freshStage"> {
   out: string;
@@ -66,7 +66,7 @@ export function register(program: Command): void {
       if (wantsDryRun(options)) return showVerifyDryRun(recipe ?? recipeIn(out), options);
       const common = { out, set: options.set };
       if (submission !== undefined) {
-        const written = await withRun(recipe ?? recipeIn(out), common, (run, progress) =>
+        const written = await withRunOfOne("csrm verify", recipe ?? recipeIn(out), common, (run, progress) =>
           writeSubmission(run, submission, progress),
         );
         if (json) printJson(written);
@@ -74,16 +74,21 @@ export function register(program: Command): void {
         return;
       }
       const freshStage = fresh ? ("verify" as const) : undefined;
-      const verified = await withRun(recipe ?? recipeIn(out), { ...common, freshStage }, async (run, progress) => {
-        const result = await withLiveReport(run, progress, async (followed) => {
-          const { classes } = await openTrainingData(run.recipe, followed);
-          await checkVerification(run.recipe, classes);
-          const done = await verifyRun(run, followed, { labels });
-          addToSummary(run, done);
-          return done;
-        });
-        return { ...result, report: run.reportFile };
-      });
+      const verified = await withRunOfOne(
+        "csrm verify",
+        recipe ?? recipeIn(out),
+        { ...common, freshStage },
+        async (run, progress) => {
+          const result = await withLiveReport(run, progress, async (followed) => {
+            const { classes } = await openTrainingData(run.recipe, followed);
+            await checkVerification(run.recipe, classes);
+            const done = await verifyRun(run, followed, { labels });
+            addToSummary(run, done);
+            return done;
+          });
+          return { ...result, report: run.reportFile };
+        },
+      );
       if (json) printJson(verified);
       else print(verifiedText(verified));
     });

@@ -5,8 +5,8 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CsrmError, expected } from "../../errors.ts";
-import { readError, readFileBytes } from "../../files.ts";
-import { type MaskSize, type Runs, runsOfCounts } from "../../formats/coco-runs.ts";
+import { readError, readFileBytes, readTextSync } from "../../files.ts";
+import { areaOfRuns, type MaskSize, type Runs, runsOfCounts } from "../../formats/coco-runs.ts";
 import { decodeLabelPng } from "../../formats/indexed-png.ts";
 import { parseJson } from "../../formats/json.ts";
 import { encodeRle } from "../../formats/rle.ts";
@@ -62,20 +62,47 @@ async function readPngs(folder: string, size: MaskSize): Promise<Runs[]> {
   return masks;
 }
 
-async function readRunLengths(file: string, size: MaskSize): Promise<Runs[]> {
-  const content = parseJson(Buffer.from(await readFileBytes(file)).toString("utf8"), file);
+function readRunLengths(file: string, size: MaskSize): Runs[] {
+  return readMaskFile(file).map((mask, i) => {
+    assertSize(mask.size, size, `${file}, mask ${i}`);
+    return mask.runs;
+  });
+}
+
+/** A mask that was read. */
+export interface StoredMask {
+  size: MaskSize;
+  runs: Runs;
+  area: number;
+}
+
+/**
+ * Reads a JSON file of masks: COCO's run lengths, as a list or under `annotations`.
+ * @throws CsrmError naming the file and the mask when it is no such file, or when masks have different sizes
+ */
+export function readMaskFile(file: string): StoredMask[] {
+  const content = parseJson(readTextSync(file), file);
   const list = Array.isArray(content) ? content : (content as { annotations?: unknown } | null)?.annotations;
   if (!Array.isArray(list)) throw expected("a list of masks, or an object with one under annotations,", file, content);
-  return list.map((entry: unknown, i) => {
-    const name = `${file}, mask ${i}`;
-    const { size: stored, counts } =
-      (entry as { segmentation?: { size?: unknown; counts?: unknown } } | null)?.segmentation ?? {};
-    const fix = "masks are COCO's run lengths, not outlines";
-    if (!isSides(stored)) throw expected("segmentation.size, [height, width] in pixels,", name, stored, fix);
-    if (!isCounts(counts)) throw expected("segmentation.counts, run lengths,", name, counts, fix);
-    assertSize({ height: stored[0], width: stored[1] }, size, name);
-    return runsOfCounts(counts, size, name);
-  });
+  const masks = list.map((record: unknown, i) => readRecord(record, `${file}, mask ${i}`));
+  const [first] = masks;
+  for (const [i, { size }] of masks.entries()) {
+    if (size.width === first!.size.width && size.height === first!.size.height) continue;
+    const [a, b] = [first!.size, size].map(({ width, height }) => `${width} × ${height}`);
+    throw new CsrmError(`${file}: mask ${i} is ${b} pixels, mask 0 is ${a}`, { code: "data" });
+  }
+  return masks;
+}
+
+function readRecord(record: unknown, name: string): StoredMask {
+  const { segmentation } = (record ?? {}) as { segmentation?: { size?: unknown; counts?: unknown } };
+  const { size, counts } = segmentation ?? {};
+  const fix = "masks are COCO's run lengths, not outlines";
+  if (!isSides(size)) throw expected("segmentation.size, [height, width] in pixels,", name, size, fix);
+  if (!isCounts(counts)) throw expected("segmentation.counts, run lengths,", name, counts, fix);
+  const [height, width] = size;
+  const runs = runsOfCounts(counts, { width, height }, name);
+  return { size: { width, height }, runs, area: areaOfRuns(runs) };
 }
 
 function isSides(size: unknown): size is [number, number] {

@@ -10,8 +10,8 @@ import { encodeGrayPng } from "../../formats/indexed-png.ts";
 import type { CocoRle } from "../../formats/rle.ts";
 import { METADATA } from "../masks/mask-files.ts";
 import type { Box } from "./crops.ts";
-import type { FoundMask } from "./generate.ts";
 import { bytesOfRuns, packRuns } from "./mask-runs.ts";
+import type { FoundMask } from "./point-masks.ts";
 
 /** A mask as it stands in the JSON file. */
 export interface MaskRecord {

@@ -11,7 +11,8 @@ import type { RunLock } from "../../run-lock.ts";
 import type { Shard } from "../../shard.ts";
 import { isStamp, lockStamped, type StampOptions } from "../../stamped-folder.ts";
 import { METADATA } from "../masks/mask-files.ts";
-import { generateMasks, type MaskTimes } from "./generate.ts";
+import type { MaskTimes } from "./clock.ts";
+import { generateMasks } from "./generate.ts";
 import { writeMaskFile, writeMaskFolder } from "./mask-file.ts";
 import { assertMaskOptions, type MaskOptions } from "./options.ts";
 

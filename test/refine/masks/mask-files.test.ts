@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { encodeRle, rleToString } from "../../../src/formats/rle.ts";
-import { assertMasks, readMasks } from "../../../src/refine/masks/mask-files.ts";
+import { assertMasks, readMaskFile, readMasks } from "../../../src/refine/masks/mask-files.ts";
 
 const size = { width: 4, height: 3 };
 /** Column-major pixels of the second and third columns. */
@@ -90,6 +90,16 @@ describe("readMasks", () => {
     await refused.toThrow(message);
     await expect(readMasks(join(file, ".."), "a", size)).rejects.toThrow(file);
   });
+});
+
+test("readMaskFile tells the masks' size and areas, and refuses a file with masks of several sizes", () => {
+  const file = join(folder(), "masks.json");
+  const write = (sizes: number[]) =>
+    writeFileSync(file, JSON.stringify(sizes.map((h) => ({ segmentation: { size: [h, 3], counts: [1, h * 3 - 1] } }))));
+  write([2]);
+  expect(readMaskFile(file)).toEqual([{ size: { height: 2, width: 3 }, runs: [1, 6], area: 5 }]);
+  write([1, 2]);
+  expect(() => readMaskFile(file)).toThrow(`${file}: mask 1 is 3 × 2 pixels, mask 0 is 3 × 1`);
 });
 
 test("a mask of zeros and ones is an error, not an empty mask", async () => {
