@@ -19,7 +19,7 @@ import { openRecipeData } from "../src/training/recipe-data.ts";
 import { TrainTask } from "../src/training/train-task.ts";
 import { fillModule } from "../test/helpers/fill.ts";
 import { tinyCsrm } from "../test/training/tiny-csrm.ts";
-import { floorGrowth, levelsOf, type Resources, resourcesNow, spreadOf } from "./lib/resources.ts";
+import { collectGarbage, floorGrowth, levelsOf, type Resources, resourcesNow, spreadOf } from "./lib/resources.ts";
 import { print } from "./measure.ts";
 
 const { values: options } = parseArgs({
@@ -81,6 +81,8 @@ await trainingLoop(task, {
   stop() {
     step++;
     if (step % EVERY === 0) {
+      // Garbage comes and goes by tens of MiB, which would hide a leak of as much.
+      collectGarbage();
       const now = { step, ...resourcesNow() };
       samples.push(now);
       process.stderr.write(`${JSON.stringify(now)}\n`);
