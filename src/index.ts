@@ -48,9 +48,9 @@ export { createProgress, type Progress, silentProgress } from "./progress.ts";
 // The dense CRF
 export { type CrfParams, crfPresets } from "./refine/crf-params.ts";
 export { denseCrf, denseCrfLabels } from "./refine/dense-crf.ts";
+export { readMaskFile, type StoredMask } from "./refine/masks/mask-files.ts";
 // Segment Anything
 export { generateMasks } from "./refine/sam/generate.ts";
-export { readMaskFile, type StoredMask } from "./refine/sam/mask-file.ts";
 export { type MaskOptions, maskDefaults } from "./refine/sam/options.ts";
 export type { FoundMask } from "./refine/sam/point-masks.ts";
 export { buildReport, type ReportOptions } from "./report/build.ts";

@@ -138,9 +138,11 @@ function withInnerPaths(recipe: Recipe, run: string): Recipe {
   return { ...recipe, data: { ...recipe.data, root: relative(run, root) } };
 }
 
-/** Keys that nothing reads before a stage: they may change as long as it has no results. */
-const READ_LATE: readonly [keys: RegExp, stage: StageName][] = [
+/** Keys that nothing reads before a stage: they may change as long as it has no results; null: always. */
+const READ_LATE: readonly [keys: RegExp, stage: StageName | null][] = [
   [/^(predict|refine)\.|^data\.(lists\.score|masks)/, "predict"],
+  // Names what a submission is made of; no stage reads it.
+  [/^verify\.test:/, null],
   [/^verify\./, "verify"],
 ];
 
@@ -165,7 +167,9 @@ function goesOn(path: string, recipe: Recipe, freshStage?: StageName): boolean {
   const differences = recipeDifferences(readYamlMapping(file), recipe);
   if (differences.length === 0) return true;
   const unread = (line: string) =>
-    READ_LATE.some(([keys, stage]) => keys.test(line) && (stage === freshStage || hasNoResults(join(path, stage))));
+    READ_LATE.some(
+      ([keys, stage]) => keys.test(line) && (stage === null || stage === freshStage || hasNoResults(join(path, stage))),
+    );
   if (differences.every(unread)) {
     writeFileAtomicSync(file, dumpRecipe(recipe));
     return true;

@@ -27,14 +27,16 @@ export interface Subject {
 
 /**
  * Reads arguments, each PATH or LABEL=PATH: a run folder, the JSON file of an evaluation, or an experiment's folder, which stands for all
- * its rows. What has the same label is taken for seeds of one thing.
+ * its rows. What is given the same label is taken for seeds of one thing; a path without one is called by its last part or, where that would
+ * make two of them one, by all of it.
  * @param methods keep these methods only
  * @throws CsrmError naming a path that is none of these, or holds no evaluation (of these methods)
  */
 export function subjectsOf(args: readonly string[], methods?: readonly string[]): Subject[] {
   const subjects = new Map<string, Source[]>();
-  for (const arg of args) {
-    for (const { label, source } of sourcesOf(arg)) {
+  const paths = args.map(labelled);
+  for (const each of paths) {
+    for (const { label, source } of sourcesOf(each, paths)) {
       const kept = source.evaluations.filter(({ method }) => !methods || methods.includes(method ?? ""));
       if (kept.length === 0) throw noEvaluations(source, methods);
       subjects.set(label, [...(subjects.get(label) ?? []), { ...source, evaluations: kept }]);
@@ -43,11 +45,27 @@ export function subjectsOf(args: readonly string[], methods?: readonly string[])
   return [...subjects].map(([label, sources]) => ({ label, sources }));
 }
 
-function* sourcesOf(arg: string): Generator<{ label: string; source: Source }> {
+interface Labelled {
+  where: string;
+  /** null: none was given. */
+  label: string | null;
+}
+
+function labelled(arg: string): Labelled {
   // A path may hold "=" itself.
   const equals = existsSync(arg) ? -1 : arg.indexOf("=");
-  const where = arg.slice(equals + 1);
-  const given = equals < 0 ? null : arg.slice(0, equals).trim();
+  return { where: arg.slice(equals + 1), label: equals < 0 ? null : arg.slice(0, equals).trim() };
+}
+
+/** What a path without a label is called. */
+function nameAmong({ where }: Labelled, all: readonly Labelled[]): string {
+  const last = (file: string) => path.basename(path.resolve(file), ".json");
+  const same = all.filter((other) => other.label === null && last(other.where) === last(where));
+  return same.length > 1 ? where : last(where);
+}
+
+function* sourcesOf(each: Labelled, all: readonly Labelled[]): Generator<{ label: string; source: Source }> {
+  const { where, label } = each;
   const stats = statSync(where, { throwIfNoEntry: false });
   if (!stats)
     throw expected(
@@ -56,12 +74,11 @@ function* sourcesOf(arg: string): Generator<{ label: string; source: Source }> {
       where,
       "no such file",
     );
-  if (stats.isFile()) {
-    const label = given ?? path.basename(where, ".json");
-    yield { label, source: fileSource(where) };
-  } else if (isExperiment(where)) {
-    yield* rowsOf(where, given);
-  } else yield { label: given ?? path.basename(path.resolve(where)), source: runSource(where) };
+  if (stats.isFile()) yield { label: label ?? nameAmong(each, all), source: fileSource(where) };
+  else if (isExperiment(where)) {
+    const unnamed = all.filter((other) => other.label === null && isExperiment(other.where));
+    yield* rowsOf(where, label ?? (unnamed.length > 1 ? nameAmong(each, all) : null));
+  } else yield { label: label ?? nameAmong(each, all), source: runSource(where) };
 }
 
 /** The runs of an experiment that are done, called by their rows. */

@@ -81,7 +81,9 @@ async function allStages(run: Run, progress: Progress, options: PipelineOptions)
   const evaluating = { seconds: secondsOf(evaluate.results()) + evaluateSeconds() };
   evaluate.finish(evaluating);
 
-  const verified = recipe.verify.enabled || isVerified(run) ? await verifyRun(run, progress) : null;
+  // A run of the start alone has no network whose label maps could teach another.
+  const verifies = trained !== null && (recipe.verify.enabled || isVerified(run));
+  const verified = verifies ? await verifyRun(run, progress) : null;
 
   const stages = {
     pretrain: start.seconds,

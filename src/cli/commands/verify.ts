@@ -4,13 +4,14 @@ import path from "node:path";
 import type { Command } from "commander";
 import { expected } from "../../errors.ts";
 import { renderText, summaryTable } from "../../evaluation/table.ts";
+import { withLiveReport } from "../../pipeline/live-report.ts";
 import { openTrainingData } from "../../pipeline/prepare.ts";
 import { type Submission, writeSubmission } from "../../pipeline/submission.ts";
 import { addToSummary, checkVerification, type Verified, verifyRun } from "../../pipeline/verify.ts";
 import { duration } from "../../progress.ts";
-import { buildReport } from "../../report/build.ts";
 import { type DryRunFlags, showVerifyDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
+import { requireFile } from "../paths.ts";
 import { collect } from "../recipe-options.ts";
 import { type RunOptions, withRunOfOne } from "../run-options.ts";
 
@@ -60,6 +61,8 @@ export function register(program: Command): void {
           fresh ? "--fresh beside it" : "--labels beside it",
         );
       }
+      // Better said before hours of prediction than after.
+      if (submission !== undefined) requireFile(submission, ".tar", [], "--submission");
       if (wantsDryRun(options)) return showVerifyDryRun(recipe ?? recipeIn(out), options);
       const common = { out, set: options.set };
       if (submission !== undefined) {
@@ -76,11 +79,14 @@ export function register(program: Command): void {
         recipe ?? recipeIn(out),
         { ...common, freshStage },
         async (run, progress) => {
-          const { classes } = await openTrainingData(run.recipe, progress);
-          await checkVerification(run.recipe, classes);
-          const result = await verifyRun(run, progress, { labels });
-          addToSummary(run, result);
-          return { ...result, report: await buildReport({ runDir: run.path }) };
+          const result = await withLiveReport(run, progress, async (followed) => {
+            const { classes } = await openTrainingData(run.recipe, followed);
+            await checkVerification(run.recipe, classes);
+            const done = await verifyRun(run, followed, { labels });
+            addToSummary(run, done);
+            return done;
+          });
+          return { ...result, report: run.reportFile };
         },
       );
       if (json) printJson(verified);
