@@ -56,9 +56,12 @@ export function planOf({ experiment, source, set, rows, seeds, out }: PlanOption
       "name some with --set data.lists.score=[…]",
     );
   }
+  // A network more a row and seed is for who asks for it, here or by csrm verify on a row; the tables are of pseudo-labels.
+  const asked = set.some((override) => override.startsWith("verify.enabled="));
+  const withoutVerification = asked ? {} : { "verify.enabled": false };
   const jobs = seeds.flatMap((seed) =>
     [null, ...rows].map((row): Job => {
-      const values = { ...row?.set, seed };
+      const values = { ...withoutVerification, ...row?.set, seed };
       // One toy set serves all runs.
       const changed = withToyRoot(loadRecipe(source, { set, values }), folder);
       return { row, seed, path: runFolder(folder, row?.key ?? "start", seed), recipe: changed };

@@ -49,3 +49,15 @@ it("takes a row for done that csrm verify was used on with settings of its own, 
   expect(stored("verify.steps=7")).toBe(true);
   expect(() => stored("schedule.steps=7")).toThrow("schedule.steps: 7 → 220");
 });
+
+it("trains no verification network for a recipe that has one, unless asked for", () => {
+  const folder = temporaryFolder("experiment");
+  const source = path.join(folder, "verified.yaml");
+  writeFileSync(source, "extends: toy\nverify: { enabled: true }\n");
+  const enabled = (set: string[]) => {
+    const { jobs } = planOf({ experiment: "ablation", source, set, rows: ablationRows, seeds: [0], out: folder });
+    return new Set(jobs.map(({ recipe }) => recipe.verify.enabled));
+  };
+  expect(enabled([])).toEqual(new Set([false]));
+  expect(enabled(["verify.enabled=true"])).toEqual(new Set([true]));
+});
