@@ -134,6 +134,9 @@ const READ_LATE: readonly [keys: RegExp, stage: StageName][] = [
   [/^verify\./, "verify"],
 ];
 
+/** What every command may say anew, since nothing in the run depends on it: the list of a submission, whose predictions have a folder of its name. */
+const FREE = /^verify\.test: /;
+
 /** How a recipe differs from one that a YAML file holds, as diffRecipes tells it. */
 export function recipeDifferences(stored: Tree, recipe: Recipe): string[] {
   return diffRecipes(withNewKeys(stored), JSON.parse(JSON.stringify(recipe)));
@@ -146,7 +149,7 @@ function withNewKeys(stored: Tree): Tree {
 }
 
 /**
- * Whether the run there is of the same recipe, but for keys that no stage has read so far. A start of another that came to nothing, e.g.
+ * Whether the run there is of the same recipe, but for keys that no stage has read so far or that none reads. A start of another that came to nothing, e.g.
  * for a misspelt file, is cleared away.
  * @param freshStage a stage whose results will not stay
  */
@@ -155,6 +158,7 @@ function goesOn(path: string, recipe: Recipe, freshStage?: StageName): boolean {
   const differences = recipeDifferences(readYamlMapping(file), recipe);
   if (differences.length === 0) return true;
   const unread = (line: string) =>
+    FREE.test(line) ||
     READ_LATE.some(([keys, stage]) => keys.test(line) && (stage === freshStage || hasNoResults(join(path, stage))));
   if (differences.every(unread)) {
     writeFileAtomicSync(file, dumpRecipe(recipe));
