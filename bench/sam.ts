@@ -1,10 +1,11 @@
 /**
- * SAM's ViT-B image encoder on 1024², ours in fp32 and bf16 ÷ the same graph in PyTorch's fp32 (bench/sam_encoder.py; python3, or what
- * CSRM_PYTHON names), in turn in one run, by the clock and by processor time, which a busy machine disturbs less. Then automatic mask
+ * SAM's ViT-B image encoder on 1024², ours in fp32 and bf16 ÷ the same graph in PyTorch's fp32 (bench/sam_encoder.py; Debian's, or
+ * what PYTHON=… names), in turn in one run, by the clock and by processor time, which a busy machine disturbs less. Then automatic mask
  * generation on one photograph, seconds by part. Weights are drawn: times depend on them only through how many masks pass the filters,
  * here about one in six. `npm run bench -- sam`, with other figures `npm run bench -- sam --rounds=3 --network=mobile_sam`
  */
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -42,16 +43,17 @@ interface Seconds {
 /** PyTorch's encoder, waiting for the word to run once; null where there is no PyTorch. */
 async function peer() {
   const script = fileURLToPath(new URL("sam_encoder.py", import.meta.url));
-  const child = spawn(process.env.CSRM_PYTHON ?? "python3", [script, String(threads)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const python = process.env.PYTHON ?? (existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3");
+  const child = spawn(python, [script, String(threads)], { stdio: ["pipe", "pipe", "ignore"] });
+  // That there is no such program shows where its first line is awaited.
+  child.on("error", () => child.stdout.destroy());
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const ready = await lines.next();
   if (ready.done) return null;
   return {
     version: ready.value.replace("ready ", ""),
-    async run(precision: "fp32" | "bf16"): Promise<Seconds> {
-      child.stdin.write(`${precision}\n`);
+    async run(): Promise<Seconds> {
+      child.stdin.write("fp32\n");
       const [wall, cpu] = String((await lines.next()).value)
         .split(" ")
         .map(Number) as [number, number];
@@ -61,16 +63,14 @@ async function peer() {
   };
 }
 
+/** What layers draw by themselves, and noise for what they leave at zero. */
+const LEFT_AT_ZERO =
+  /pos_embed|rel_pos|gaussian_matrix|(iou|mask)_tokens?\.|point_embeddings|not_a_point|no_mask|output_upscaling\.[03]\.weight/;
+
 function drawn(variant: SamVariant): Sam {
   const sam = new Sam(samVariants[variant]).eval();
   noGrad(() => {
-    for (const [key, tensor] of sam.stateDict()) {
-      if (
-        /pos_embed|rel_pos|gaussian_matrix|_token|embed|output_upscaling.*weight/.test(key) &&
-        tensor.dtype === "float32"
-      )
-        tensor.normal_(0, 0.1);
-    }
+    for (const [key, tensor] of sam.stateDict()) if (LEFT_AT_ZERO.test(key)) tensor.normal_(0, 0.1);
   });
   return sam;
 }
@@ -95,7 +95,7 @@ async function encoders(): Promise<{ runs: Runs; torch: string | null }> {
   const runs: Runs = { fp32: [], bf16: [], torch: [] };
   for (let round = -1; round < rounds; round++) {
     const now = {
-      torch: python ? await python.run("fp32") : null,
+      torch: python ? await python.run() : null,
       fp32: timed(encode(fp32)),
       bf16: cpuHasBf16() ? timed(encode(bf16)) : null,
     };

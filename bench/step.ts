@@ -13,7 +13,7 @@ import { clipGradNorm } from "../src/torch/optim/index.ts";
 import { recipeSchema } from "../src/training/config.ts";
 import { csrmStep } from "../src/training/csrm-step.ts";
 import { updateTeacher } from "../src/training/ema.ts";
-import { createOptimizer, normalise, prepare, usesBf16 } from "../src/training/network.ts";
+import { createOptimizer, normalise, precisionOf, prepare } from "../src/training/network.ts";
 import { pseudoLabels } from "../src/training/pseudo-labels.ts";
 import { finish } from "./lib/finish.ts";
 import { parseCase, roundsOf } from "./lib/options.ts";
@@ -55,7 +55,7 @@ for (const parameter of teacher.parameters()) parameter.requiresGrad_(false);
 const { optimizer } = createOptimizer(student, recipe.optimizer);
 const bank = new MemoryBank({ classes: CLASSES + 1, channels: 256, ...recipe.contrast.bank, device });
 const rng = new Rng(0);
-const precision = usesBf16(recipe) ? ("bf16" as const) : ("fp32" as const);
+const precision = precisionOf(recipe);
 
 // Two tags an image, as on VOC; the scenes give the CRF edges and texture to work on.
 const scenes = Array.from({ length: Math.min(IMAGES, SCENES) }, (_, index) =>

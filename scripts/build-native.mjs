@@ -17,7 +17,7 @@ const run = promisify(execFile);
 
 /** Sources in build order: the slowest first, so that the last minute of a parallel build is not one file alone. */
 function sources() {
-  const files = ["native/src", "native/kernels", "native/crf"].flatMap((folder) => {
+  const files = ["native/src", "native/kernels", "native/crf", "native/dist"].flatMap((folder) => {
     const absolute = path.join(root, folder);
     return existsSync(absolute) ? readdirSync(absolute).map((name) => path.join(absolute, name)) : [];
   });
@@ -49,10 +49,19 @@ function configuration() {
     `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11Abi}`,
     `-I${path.join(root, "native/src")}`,
     `-I${nodeHeaders}`,
+    ...(libtorch.gloo ? ["-DUSE_C10D_GLOO"] : []),
+    ...(libtorch.nccl ? ["-DUSE_C10D_NCCL", ...libtorch.nccl.flatMap((folder) => ["-isystem", folder])] : []),
     // libtorch's own headers are not ours to warn about.
     ...libtorch.includeDirs.flatMap((folder) => (folder === "/usr/include" ? [] : ["-isystem", folder])),
   ];
-  const libraries = ["torch", "torch_cpu", "c10", ...(libtorch.cuda ? ["torch_cuda", "c10_cuda"] : [])];
+  const libraries = [
+    ...["torch", "torch_cpu", "c10"],
+    ...(libtorch.cuda ? ["torch_cuda", "c10_cuda"] : []),
+    // Debian has Gloo in a library of its own, others inside of libtorch.
+    ...(libtorch.gloo && libtorch.libDirs.some((folder) => existsSync(path.join(folder, "libgloo.so")))
+      ? ["gloo"]
+      : []),
+  ];
   const linkFlags = [
     "-shared",
     ...(process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-Wl,--no-as-needed"]),

@@ -15,6 +15,8 @@ export interface Libtorch {
   cuda: boolean;
   /** Whether Gloo's headers are there (Debian: libgloo-dev), needed for several processes on CPUs. */
   gloo: boolean;
+  /** Folders of headers beside libtorch's that NCCL's process group needs, all found; null where it cannot be built. */
+  nccl: string[] | null;
 }
 
 export interface FindOptions {

@@ -9,7 +9,7 @@ import path from "node:path";
 /** What to do when there is no libtorch; part of every message about it. */
 export const LIBTORCH_WAYS = [
   "three ways to give csrm a libtorch (1.13 or newer):",
-  "  1. the system's:     apt-get install libtorch-dev libopenblas0-openmp g++   (Debian 12+, Ubuntu 23.04+)",
+  "  1. the system's:     apt-get install libtorch-dev libopenblas0-openmp libgloo-dev g++   (Debian 12+, Ubuntu 23.04+)",
   "  2. a folder:         LIBTORCH=/path/to/libtorch   (with include/ and lib/, as pytorch.org's archive unpacks)",
   "  3. Python's PyTorch: LIBTORCH_USE_PYTORCH=1   (where python3 -c 'import torch' works)",
 ].join("\n");
@@ -80,7 +80,25 @@ function describe(source, include, libDir, where) {
     cxx11Abi: usesCxx11Abi(libDir) ? 1 : 0,
     cuda: hasLibrary(libDir, "torch_cuda"),
     gloo: existsSync(path.join(include, "gloo/context.h")),
+    nccl: ncclIncludes(include, libDir),
   };
+}
+
+/**
+ * Folders of headers that NCCL's process group is compiled with, or null where libtorch has no CUDA or one of them is missing: CUDA's
+ * (CUDA_HOME, or the packages beside Python's torch) and NCCL's own.
+ */
+function ncclIncludes(include, libDir) {
+  if (!hasLibrary(libDir, "torch_cuda")) return null;
+  const packages = path.join(path.dirname(path.dirname(libDir)), "nvidia");
+  const beside = existsSync(packages) ? readdirSync(packages).map((name) => path.join(packages, name, "include")) : [];
+  const places = [include, path.join(process.env.CUDA_HOME ?? "/usr/local/cuda", "include"), "/usr/include", ...beside];
+  const needed = ["cuda_runtime_api.h", "nccl.h"].map((header) =>
+    places.find((place) => existsSync(path.join(place, header))),
+  );
+  return needed.every((place) => place !== undefined)
+    ? [...new Set(needed)].filter((place) => place !== "/usr/include")
+    : null;
 }
 
 /** Since 2.8 torch/version.h only includes torch/headeronly/version.h, so that one is looked at first. */

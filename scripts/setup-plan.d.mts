@@ -9,6 +9,8 @@ export interface Facts {
   libtorch: { error: string | null; missing: boolean };
   /** Debian's libtorch is there but would use the slow reference BLAS. */
   slowBlas: boolean;
+  /** Debian's libtorch is there without Gloo's headers. */
+  noGloo: boolean;
   /** A C++ compiler was found. */
   compiler: boolean;
   /** apt-get is there. */
@@ -35,5 +37,6 @@ export interface Plan {
 }
 
 export const FAST_BLAS: string;
+export const GLOO: string;
 export function planSetup(facts: Facts): Plan;
 export function packagesState(lock: string | null, installed: string | null): PackagesState;

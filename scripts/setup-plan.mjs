@@ -7,6 +7,9 @@ import { LIBTORCH_WAYS } from "./libtorch.mjs";
 /** Debian's libtorch is content with the reference BLAS, so a fast one is asked for by name. It shares libtorch's OpenMP threads. */
 export const FAST_BLAS = "libopenblas0-openmp";
 
+/** Headers of Gloo, which Debian's libtorch was built with: for training in several processes. */
+export const GLOO = "libgloo-dev";
+
 const OLDEST_NODE = [20, 19];
 
 /**
@@ -24,7 +27,7 @@ export function planSetup(facts) {
 
   const packages = [];
   const notes = [];
-  if (facts.libtorch.missing) packages.push("libtorch-dev", FAST_BLAS);
+  if (facts.libtorch.missing) packages.push("libtorch-dev", FAST_BLAS, GLOO);
   if (!facts.compiler) packages.push("g++");
   const actions = [];
   const mayInstall = facts.apt && facts.privilege !== null;
@@ -37,6 +40,8 @@ export function planSetup(facts) {
     if (mayInstall) actions.push({ kind: "apt", packages: [FAST_BLAS], sudo, optional: true });
     else notes.push(`matrix products are slow with the reference BLAS; better: apt-get install ${FAST_BLAS}`);
   }
+  // Without it all else works, so nobody who may not install is bothered; `csrm doctor` tells.
+  if (facts.noGloo && mayInstall) actions.push({ kind: "apt", packages: [GLOO], sudo, optional: true });
   if (facts.packages !== "current" && facts.packages !== "none needed")
     actions.push({ kind: "npm", reason: facts.packages });
   actions.push({ kind: "native" });

@@ -27,19 +27,23 @@ if (process.argv.includes("--plan")) {
 function gatherFacts() {
   const libtorch = { error: null, missing: false };
   let slowBlas = false;
+  let noGloo = false;
   try {
-    slowBlas = usesReferenceBlas(findLibtorch());
+    const found = findLibtorch();
+    slowBlas = usesReferenceBlas(found);
+    noGloo = found.source === "system" && !found.gloo;
   } catch (error) {
     if (!(error instanceof LibtorchError)) throw error;
     libtorch.error = error.message;
     libtorch.missing = error.missing;
   }
   const compiler = process.env.CXX ? true : onPath("g++");
-  const complete = !libtorch.missing && compiler && !slowBlas;
+  const complete = !libtorch.missing && compiler && !slowBlas && !noGloo;
   return {
     node: process.version,
     libtorch,
     slowBlas,
+    noGloo,
     compiler,
     apt: onPath("apt-get"),
     privilege: complete ? null : privilege(),

@@ -38,12 +38,21 @@ export { loadBackboneWeights, loadStartClassifier } from "./models/load-weights.
 export { buildModel, type ModelInfo, openModel, saveModel } from "./models/model-file.ts";
 export { MultiScale, type MultiScaleLogits } from "./models/multi-scale.ts";
 export { type BackboneInfo, backbones, createBackbone } from "./models/registry.ts";
+export type { SamVariant } from "./models/sam/config.ts";
+export { loadSam } from "./models/sam/load-sam.ts";
+export type { Prompts } from "./models/sam/prompt-encoder.ts";
+export type { Embedded, Sam } from "./models/sam/sam.ts";
 // The pipeline
 export { runPipeline, type Summary } from "./pipeline/run.ts";
 export { createProgress, type Progress, silentProgress } from "./progress.ts";
 // The dense CRF
 export { type CrfParams, crfPresets } from "./refine/crf-params.ts";
 export { denseCrf, denseCrfLabels } from "./refine/dense-crf.ts";
+export { readMaskFile, type StoredMask } from "./refine/masks/mask-files.ts";
+// Segment Anything
+export { generateMasks } from "./refine/sam/generate.ts";
+export { type MaskOptions, maskDefaults } from "./refine/sam/options.ts";
+export type { FoundMask } from "./refine/sam/point-masks.ts";
 export { buildReport, type ReportOptions } from "./report/build.ts";
 export { openRun, type Run } from "./run-folder.ts";
 // Training

@@ -29,6 +29,11 @@ export function throwIfInterrupted(): void {
   if (received !== null) throw new InterruptedError(EXIT_CODES[received]);
 }
 
+/** What to throw when work stopped on request, of this process or another. */
+export function stopped(): InterruptedError {
+  return new InterruptedError(EXIT_CODES[received ?? "SIGTERM"]);
+}
+
 /**
  * To be awaited between two steps of work that could be resumed here. Lets the event loop turn once, since synchronous tensor work and
  * promises that are settled already would keep signals out for as long as it lasts.

@@ -91,6 +91,16 @@ export class Run {
     this.#lock = fields.lock;
   }
 
+  /** A run that another process has opened, to work in it together: nothing is locked. */
+  static ofAnother(out: string, recipe: Recipe): Run {
+    return new Run({ path: resolve(out), recipe, resumed: true, lock: { release() {} } });
+  }
+
+  /** The same run with a recipe for this process, e.g. another device. */
+  as(recipe: Recipe): Run {
+    return new Run({ path: this.path, recipe, resumed: this.resumed, lock: this.#lock });
+  }
+
   /** The folder of a stage, made where absent. */
   stage(name: StageName): Stage {
     const path = join(this.path, name);
@@ -128,14 +138,13 @@ function withInnerPaths(recipe: Recipe, run: string): Recipe {
   return { ...recipe, data: { ...recipe.data, root: relative(run, root) } };
 }
 
-/** Keys that nothing reads before a stage: they may change as long as it has no results. */
-const READ_LATE: readonly [keys: RegExp, stage: StageName][] = [
+/** Keys that nothing reads before a stage: they may change as long as it has no results; null: always. */
+const READ_LATE: readonly [keys: RegExp, stage: StageName | null][] = [
   [/^(predict|refine)\.|^data\.(lists\.score|masks)/, "predict"],
+  // Names what a submission is made of; no stage reads it.
+  [/^verify\.test:/, null],
   [/^verify\./, "verify"],
 ];
-
-/** What every command may say anew, since nothing in the run depends on it: the list of a submission, whose predictions have a folder of its name. */
-const FREE = /^verify\.test: /;
 
 /** How a recipe differs from one that a YAML file holds, as diffRecipes tells it. */
 export function recipeDifferences(stored: Tree, recipe: Recipe): string[] {
@@ -158,8 +167,9 @@ function goesOn(path: string, recipe: Recipe, freshStage?: StageName): boolean {
   const differences = recipeDifferences(readYamlMapping(file), recipe);
   if (differences.length === 0) return true;
   const unread = (line: string) =>
-    FREE.test(line) ||
-    READ_LATE.some(([keys, stage]) => keys.test(line) && (stage === freshStage || hasNoResults(join(path, stage))));
+    READ_LATE.some(
+      ([keys, stage]) => keys.test(line) && (stage === null || stage === freshStage || hasNoResults(join(path, stage))),
+    );
   if (differences.every(unread)) {
     writeFileAtomicSync(file, dumpRecipe(recipe));
     return true;

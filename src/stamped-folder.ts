@@ -3,8 +3,9 @@ import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CsrmError, messageOf, show } from "./errors.ts";
 import { createFileSync, isTemporary, removeAbandoned } from "./files.ts";
-import { isLock } from "./run-lock.ts";
+import { isLock, lockFolder, type RunLock } from "./run-lock.ts";
 import { makeFolder, readJson } from "./run-stage.ts";
+import { type Shard, WHOLE } from "./shard.ts";
 
 /** Anything that survives JSON. */
 export type Settings = Readonly<Record<string, unknown>>;
@@ -60,6 +61,30 @@ export function openStamped(path: string, settings: Settings, options: StampOpti
   const text = `${JSON.stringify(settings, null, 2)}\n`;
   if (!createFileSync(join(path, STAMP), text)) return openStamped(path, settings, { note, advice });
   return stamped;
+}
+
+/**
+ * Locks a folder for results, or a shard's part of it, and opens it as `openStamped` does.
+ * @returns the lock, to be released when the work is over
+ * @throws CsrmError as `openStamped`; (code "locked") when another process is at work there
+ */
+export function lockStamped(
+  path: string,
+  settings: Settings,
+  { shard = WHOLE, ...options }: StampOptions & { shard?: Shard } = {},
+): RunLock {
+  const { note = () => {} } = options;
+  makeFolder(path);
+  const lock = lockFolder(path, note, shard);
+  try {
+    if (!openStamped(path, settings, options)) return lock;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  // Old results took the lock along.
+  lock.release();
+  return lockFolder(path, note, shard);
 }
 
 /** The settings that the files of a folder were made with; null where nothing tells. */

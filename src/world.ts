@@ -44,9 +44,11 @@ export function shardOf<Item>(items: readonly Item[], { rank, size }: Pick<World
 }
 
 function master(env: Variables, slurm: boolean): World["master"] {
+  // With this variable torchrun itself serves at the port, in a protocol of its own version; ours is the next one.
+  const taken = env.TORCHELASTIC_USE_AGENT_STORE === "True" ? 1 : 0;
   const address = env.MASTER_ADDR ?? (slurm ? firstHost(env.SLURM_STEP_NODELIST ?? env.SLURM_NODELIST) : undefined);
   if (!address) return null;
-  if (env.MASTER_PORT !== undefined) return { address, port: port(env.MASTER_PORT) };
+  if (env.MASTER_PORT !== undefined) return { address, port: port(env.MASTER_PORT) + taken };
   // Every task of a step computes the same number; jobs that share a node get different ones.
   if (slurm) return { address, port: 20_000 + (whole(env.SLURM_JOB_ID ?? "0", "SLURM_JOB_ID") % 10_000) };
   throw new CsrmError(`MASTER_ADDR is ${address} in the environment, but MASTER_PORT is not set; set both`, {

@@ -64,6 +64,17 @@ describe("readWorld", () => {
   });
 });
 
+test("torchrun's own server keeps its port, and csrm takes the next one", () => {
+  const env = {
+    RANK: "0",
+    WORLD_SIZE: "2",
+    MASTER_ADDR: "a",
+    MASTER_PORT: "29500",
+    TORCHELASTIC_USE_AGENT_STORE: "True",
+  };
+  expect(readWorld(env).master).toEqual({ address: "a", port: 29501 });
+});
+
 test("firstHost reads SLURM's compressed lists", () => {
   expect(firstHost("node[03-05,9],big1")).toBe("node03");
   expect(firstHost("node[7,9]")).toBe("node7");

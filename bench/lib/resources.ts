@@ -1,5 +1,7 @@
 /** What a process holds at one moment, and whether it grew: for long runs, where a small leak a step becomes a large one. */
 import { readdirSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { liveTensors } from "../../src/torch/index.ts";
 import { median } from "../measure.ts";
 
@@ -13,6 +15,12 @@ export interface Resources {
   descriptors: number | null;
   /** What keeps the event loop alive: timers, reads, pool work. */
   handles: number;
+}
+
+/** Collects JavaScript's garbage, so that what is measured next is held by something. */
+export function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
 }
 
 export function resourcesNow(): Resources {

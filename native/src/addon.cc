@@ -8,7 +8,8 @@ namespace {
 
 napi_value init(napi_env env, napi_value exports) {
   csrm::keep_freed_memory();
-  for (const auto* list : {&csrm::dispatch_exports(), &csrm::tensor_exports(), &csrm::autograd_exports(), &csrm::runtime_exports()})
+  for (const auto* list : {&csrm::dispatch_exports(), &csrm::tensor_exports(), &csrm::autograd_exports(), &csrm::runtime_exports(),
+                           &csrm::dist_exports()})
     for (const auto& [name, function] : *list) {
       napi_value value;
       napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);

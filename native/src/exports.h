@@ -15,6 +15,7 @@ const std::vector<Export>& dispatch_exports();  // find an operator, list schema
 const std::vector<Export>& tensor_exports();    // properties, memory, release
 const std::vector<Export>& autograd_exports();  // backward, grad, modes
 const std::vector<Export>& runtime_exports();   // threads, seeds, autocast, versions
+const std::vector<Export>& dist_exports();      // processes that train together (native/dist)
 
 // The arguments of a call, at least as many as asked for (missing ones are undefined).
 template <size_t N>

@@ -19,6 +19,7 @@ export interface Runtime {
   cpuCapability: string;
   threads: number;
   cudaDevices: number;
+  processGroups: string[];
   config: string;
 }
 
@@ -128,13 +129,22 @@ export function hasNvidiaDriver(): boolean {
   return existsSync("/proc/driver/nvidia/version") || existsSync("/dev/nvidia0");
 }
 
-export function checkGloo(found: Loaded<Libtorch>): Check[] {
-  if ("error" in found) return [];
-  if (found.value.gloo) return [{ name: "gloo", state: "ok", detail: "headers found" }];
-  const fix = found.value.source === "system" ? "apt-get install libgloo-dev" : undefined;
-  return [
-    { name: "gloo", state: "info", detail: "no headers; only needed for training with several processes on CPUs", fix },
-  ];
+/** Whether training in several processes is possible. */
+export function checkProcesses(found: Loaded<Libtorch>, addon: Loaded<Runtime>): Check[] {
+  if ("error" in found || "error" in addon) return [];
+  const name = "processes";
+  const { processGroups } = addon.value;
+  if (processGroups.length > 0) {
+    return [{ name, state: "ok", detail: `training in several processes works by ${processGroups.join(" and ")}` }];
+  }
+  if (found.value.gloo) {
+    const detail = "Gloo's headers are there, but the addon was built without them";
+    return [{ name, state: "warn", detail, fix: `${SETUP} builds it anew` }];
+  }
+  const system = found.value.source === "system";
+  const fix = system ? `apt-get install libgloo-dev, then ${SETUP}` : undefined;
+  const detail = `no headers of Gloo${system ? "" : " beside this libtorch"}; only needed to train in several processes`;
+  return [{ name, state: "info", detail, fix }];
 }
 
 export function checkSharp(versions: Loaded<{ sharp?: string; vips?: string }>): Check {

@@ -12,6 +12,7 @@ import { numbersIn } from "./arguments.ts";
 import { requireDevice } from "./device.ts";
 import { type DryRunFlags, deviceProblems, wantsDryRun } from "./dry-run.ts";
 import { interruptible } from "./interruptible.ts";
+import { requireOneProcess } from "./joined.ts";
 import { JSON_OPTION, print, printJson } from "./output.ts";
 import { requireOutside } from "./paths.ts";
 import { collect } from "./recipe-options.ts";
@@ -62,6 +63,7 @@ export interface TrainingExperiment {
 /** Runs the experiment, or shows what it would do, and prints what came of it. */
 export async function trainExperiment(what: TrainingExperiment, options: TrainingExperimentOptions): Promise<void> {
   const { experiment, source, rows, outcomeOf, check } = what;
+  requireOneProcess(`csrm experiment ${experiment}`);
   const { set, seeds, out } = options;
   const plan = planOf({ experiment, source, rows, set, seeds, out });
   check?.(plan);

@@ -22,7 +22,7 @@ interface ViewOptions {
 
 const PATHS = [
   "<paths...>",
-  "run folders, experiments or evaluation files; LABEL=PATH names one, and what has the same label is taken for seeds of one thing",
+  "run folders, experiments or evaluation files; LABEL=PATH names one, and what is given the same label is taken for seeds of one thing",
 ] as const;
 
 const THRESHOLD = `

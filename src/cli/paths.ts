@@ -15,10 +15,15 @@ export function requireOutside(out: string, inputs: string, what = "the photogra
 }
 
 /** Refuses an output file that is one of the inputs, or has another ending than such files have. */
-export function requireFile(out: string, ending: string, inputs: readonly (string | undefined)[] = []): void {
-  if (extname(out).toLowerCase() !== ending) throw expected(`a ${ending} file`, "--out", out);
+export function requireFile(
+  out: string,
+  ending: string,
+  inputs: readonly (string | undefined)[] = [],
+  option = "--out",
+): void {
+  if (extname(out).toLowerCase() !== ending) throw expected(`a ${ending} file`, option, out);
   const same = inputs.find((input) => input !== undefined && realPath(input) === realPath(out));
-  if (same !== undefined) throw expected("another file than those that are read", "--out", out);
+  if (same !== undefined) throw expected("another file than those that are read", option, out);
 }
 
 /** An absolute path without links, also of what is not there yet. */

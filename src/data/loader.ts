@@ -26,6 +26,8 @@ export interface LoaderOptions {
   sampler?: Sampler;
   /** Turns pictures by their EXIF orientation. */
   autoOrient?: boolean;
+  /** Of several processes that share the batches: which this one is. It gets the rank-th of `size` equal parts of each. */
+  share?: { rank: number; size: number };
   /** "skip": the next picture that can be read takes the place of one that cannot, and `skipped` tells of it. */
   onBadImage?: "error" | "skip";
 }
@@ -36,6 +38,7 @@ const DEFAULTS = {
   shuffle: true,
   sampler: "shuffle",
   autoOrient: true,
+  share: { rank: 0, size: 1 },
   onBadImage: "error",
 } as const satisfies Partial<LoaderOptions>;
 // So many unreadable pictures in a row are no accident but a wrong folder.
@@ -56,7 +59,8 @@ interface Prepared {
 
 /**
  * Epochs follow each other without a gap: a batch at the end of one is filled from the next, so every picture is used once
- * an epoch, or as often as the sampler says. Every draw depends on seed, epoch and position alone. Masks are never opened.
+ * an epoch, or as often as the sampler says. Every draw depends on seed, epoch and position alone, so that the parts of several
+ * processes are together the batch that one would have. Masks are never opened.
  */
 export class Loader {
   /** Files that could not be read and were replaced so far (onBadImage "skip"), with the reason. */
@@ -158,15 +162,16 @@ export class Loader {
   }
 
   async #prepare(start: EpochPosition): Promise<Prepared> {
-    const { batchSize, size } = this.#options;
+    const { batchSize, size, share } = this.#options;
     const [height, width] = size;
+    const own = batchSize / share.size;
     const tagCount = this.#dataset.classes.ids.length - 1;
     const bytes = height * width * 3;
     const batch: Batch = {
-      ids: new Array<string>(batchSize),
-      images: new Uint8Array(batchSize * bytes),
-      tags: new Float32Array(batchSize * tagCount),
-      ...(this.#pairs ? { labels: new Uint8Array(batchSize * height * width) } : {}),
+      ids: new Array<string>(own),
+      images: new Uint8Array(own * bytes),
+      tags: new Float32Array(own * tagCount),
+      ...(this.#pairs ? { labels: new Uint8Array(own * height * width) } : {}),
       height,
       width,
     };
@@ -176,11 +181,11 @@ export class Loader {
         pixels: batch.images.subarray(slot * bytes, (slot + 1) * bytes),
         labels: batch.labels?.subarray(slot * height * width, (slot + 1) * height * width),
       };
-      const sample = await this.#loadInto(target, this.#order.advance(start, slot), skipped);
+      const sample = await this.#loadInto(target, this.#order.advance(start, share.rank * own + slot), skipped);
       batch.ids[slot] = sample.id;
       if (sample.tags) batch.tags.set(sample.tags, slot * tagCount);
     };
-    await Promise.all(Array.from({ length: batchSize }, (_, slot) => fill(slot)));
+    await Promise.all(Array.from({ length: own }, (_, slot) => fill(slot)));
     return { batch, after: this.#order.advance(start, batchSize), skipped };
   }
 
@@ -239,10 +244,11 @@ function checkOptions(
   options: Required<Omit<LoaderOptions, "augment" | "pairs">>,
   augment: Augment,
 ): void {
-  const { batchSize, size, workers } = options;
+  const { batchSize, size, workers, share } = options;
   const { crop, scale, flip, jitter, blur } = augment;
   if (dataset.samples.length === 0) throw expected("at least one image", `the data set ${dataset.name}`, "none");
   if (!Number.isInteger(batchSize) || batchSize < 1) throw expected("an integer of at least 1", "batchSize", batchSize);
+  if (batchSize % share.size !== 0) throw expected(`a multiple of the ${share.size} processes`, "the batch", batchSize);
   if (!size.every((side) => Number.isInteger(side) && side > 0)) throw expected("two whole numbers", "size", size);
   if (!Number.isInteger(workers) || workers < 0) throw expected("an integer of at least 0", "workers", workers);
   if (crop !== "resize" && crop !== "scale_crop") throw expected('"resize" or "scale_crop"', "crop", crop);

@@ -1,7 +1,6 @@
 /** Evaluating a list in shards: each counts its images and leaves the counts; whoever finds all of them adds them up. */
 import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { CsrmError } from "../errors.ts";
 import { lockFolder } from "../run-lock.ts";
 import { makeFolder } from "../run-stage.ts";
@@ -9,10 +8,10 @@ import { assertShards, digestOf, type Shard, shardsOf } from "../shard.ts";
 import { ShardParts } from "../shard-parts.ts";
 import { differencesTo, openStamped, type Settings } from "../stamped-folder.ts";
 import { shardOf } from "../world.ts";
-import { forEachConcurrently } from "./concurrency.ts";
 import type { CountsState } from "./counts.ts";
 import { countPredictions, type EvaluateOptions, evaluationOf, noCounts, openPredictions } from "./evaluate.ts";
 import { type Evaluation, thresholdsFor } from "./evaluation.ts";
+import { fileStates } from "./inputs-digest.ts";
 import type { PredictionFolder } from "./predictions.ts";
 
 export interface ShardedOptions extends EvaluateOptions {
@@ -111,26 +110,12 @@ function settingsOf(options: EvaluateOptions, kind: PredictionFolder["kind"]): S
   };
 }
 
-function partsOf(options: ShardedOptions, opened: PredictionFolder): ShardParts<CountsState> {
-  const { folder, ids, masks } = options;
+function partsOf({ folder, ids, masks }: ShardedOptions, opened: PredictionFolder): ShardParts<CountsState> {
   return new ShardParts<CountsState>({
     folder,
     // Predictions may be made anew, masks corrected: then their shard is counted again.
-    async inputs(shard) {
-      const own = shardOf(ids, shard);
-      const states = new Map<string, string>();
-      await forEachConcurrently(own, 16, async (id) => {
-        const files = [opened.fileOf(id), join(masks, `${id}.png`)];
-        states.set(id, (await Promise.all(files.map(stateOf))).join("\t"));
-      });
-      return digestOf(own.map((id) => `${id}\t${states.get(id)}`));
-    },
+    inputs: async (shard) => digestOf(await fileStates(shardOf(ids, shard), { folder: opened, masks })),
   });
-}
-
-async function stateOf(file: string): Promise<string> {
-  const found = await stat(file).catch(() => null);
-  return found ? `${found.size} ${Math.floor(found.mtimeMs)}` : "absent";
 }
 
 function merged(parts: readonly CountsState[], kind: PredictionFolder["kind"], options: ShardedOptions): Evaluation {

@@ -1,6 +1,6 @@
 /** An experiment that trains, from its plan to its table; the table is written anew after every run. */
 import type { Progress } from "../progress.ts";
-import { openExperiment, type StoredExperiment } from "./experiment-folder.ts";
+import { openExperiment, readExperiment, type StoredExperiment } from "./experiment-folder.ts";
 import { type Outcome, writeOutcome } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
 import { runJobs } from "./run-jobs.ts";
@@ -16,9 +16,10 @@ export interface Finished {
 
 /** @throws InterruptedError when asked to stop; calling again goes on */
 export async function runExperiment(plan: Plan, outcomeOf: OutcomeOf, progress: Progress): Promise<Finished> {
-  const stored = openExperiment(plan);
+  openExperiment(plan);
   const write = async () => {
-    const outcome = outcomeOf(plan, stored);
+    // Read anew: another process may have added seeds or rows meanwhile, and the table shows all.
+    const outcome = outcomeOf(plan, readExperiment(plan.out));
     return outcome && { outcome, files: await writeOutcome(plan.out, outcome) };
   };
   await runJobs(plan, progress, async () => void (await write()));

@@ -27,22 +27,24 @@ export interface Subject {
 
 /**
  * Reads arguments, each PATH or LABEL=PATH: a run folder, the JSON file of an evaluation, or an experiment's folder, which stands for all
- * its rows. What has the same label is taken for seeds of one thing.
+ * its rows. What is given the same label is taken for seeds of one thing; a path without one is called by its last part or, where that would
+ * make two of them one, by all of it.
  * @param methods keep these methods only
  * @throws CsrmError naming a path that is none of these, or holds no evaluation (of these methods), and a list that seeds of one thing do
  *   not share
  */
 export function subjectsOf(args: readonly string[], methods?: readonly string[]): Subject[] {
   const subjects = new Map<string, Source[]>();
-  for (const arg of args) {
-    const all = [...sourcesOf(arg)];
+  const paths = args.map(labelled);
+  for (const each of paths) {
+    const all = [...sourcesOf(each, paths)];
     const kept = all.map(({ label, source }) => {
       const evaluations = source.evaluations.filter(({ method }) => !methods || methods.includes(method ?? ""));
       return { label, source: { ...source, evaluations } };
     });
     // Not every row of an experiment has every method: a start has no csrm.
     const found = kept.filter(({ source }) => source.evaluations.length > 0);
-    if (found.length === 0) throw noEvaluations(all[0]?.source, { arg, methods });
+    if (found.length === 0) throw noEvaluations(all[0]?.source, { where: each.where, methods });
     for (const { label, source } of found) subjects.set(label, [...(subjects.get(label) ?? []), source]);
   }
   for (const [label, sources] of subjects) assertSameLists(label, sources);
@@ -73,11 +75,27 @@ function assertSameLists(label: string, sources: readonly Source[]): void {
   }
 }
 
-function* sourcesOf(arg: string): Generator<{ label: string; source: Source }> {
+interface Labelled {
+  where: string;
+  /** null: none was given. */
+  label: string | null;
+}
+
+function labelled(arg: string): Labelled {
   // A path may hold "=" itself.
   const equals = existsSync(arg) ? -1 : arg.indexOf("=");
-  const where = arg.slice(equals + 1);
-  const given = equals < 0 ? null : arg.slice(0, equals).trim();
+  return { where: arg.slice(equals + 1), label: equals < 0 ? null : arg.slice(0, equals).trim() };
+}
+
+/** What a path without a label is called. */
+function nameAmong({ where }: Labelled, all: readonly Labelled[]): string {
+  const last = (file: string) => path.basename(path.resolve(file), ".json");
+  const same = all.filter((other) => other.label === null && last(other.where) === last(where));
+  return same.length > 1 ? where : last(where);
+}
+
+function* sourcesOf(each: Labelled, all: readonly Labelled[]): Generator<{ label: string; source: Source }> {
+  const { where, label } = each;
   const stats = statSync(where, { throwIfNoEntry: false });
   if (!stats)
     throw expected(
@@ -86,12 +104,11 @@ function* sourcesOf(arg: string): Generator<{ label: string; source: Source }> {
       where,
       "no such file",
     );
-  if (stats.isFile()) {
-    const label = given ?? path.basename(where, ".json");
-    yield { label, source: fileSource(where) };
-  } else if (isExperiment(where)) {
-    yield* rowsOf(where, given);
-  } else yield { label: given ?? path.basename(path.resolve(where)), source: runSource(where) };
+  if (stats.isFile()) yield { label: label ?? nameAmong(each, all), source: fileSource(where) };
+  else if (isExperiment(where)) {
+    const unnamed = all.filter((other) => other.label === null && isExperiment(other.where));
+    yield* rowsOf(where, label ?? (unnamed.length > 1 ? nameAmong(each, all) : null));
+  } else yield { label: label ?? nameAmong(each, all), source: runSource(where) };
 }
 
 /** The runs of an experiment that are done, called by their rows. */
@@ -121,9 +138,9 @@ function runSource(folder: string): Source {
 
 function noEvaluations(
   source: Source | undefined,
-  { arg, methods }: { arg: string; methods?: readonly string[] },
+  { where: given, methods }: { where: string; methods?: readonly string[] },
 ): CsrmError {
-  const { path: where, evaluations } = source ?? { path: arg, evaluations: [] };
+  const { path: where, evaluations } = source ?? { path: given, evaluations: [] };
   const there = evaluations.map(({ method, split }) => `${method} on ${split}`).join(", ");
   const wanted = methods ? ` of ${methods.join(", ")}` : "";
   return new CsrmError(

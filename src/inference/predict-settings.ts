@@ -4,7 +4,7 @@ import { expected } from "../errors.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import type { Settings } from "../stamped-folder.ts";
 import type { Recipe } from "../training/config.ts";
-import { usesBf16 } from "../training/network.ts";
+import { precisionOf } from "../training/network.ts";
 import type { PredictorOptions } from "./predictor.ts";
 
 /**
@@ -27,7 +27,7 @@ export function predictSettings(recipe: Recipe): PredictSettings {
     size: size === "training" ? recipe.data.size : size,
     tags,
     device: recipe.device,
-    precision: usesBf16(recipe) ? "bf16" : "fp32",
+    precision: precisionOf(recipe),
   };
 }
 

@@ -13,7 +13,7 @@ import { type Progress, silentProgress } from "../progress.ts";
 import { isNewer, workThrough } from "../resumable.ts";
 import { openStamped, type StampOptions } from "../stamped-folder.ts";
 import { assertClasses, type PredictSettings, predictionStamp } from "./predict-settings.ts";
-import { readPrediction, writePrediction } from "./prediction-file.ts";
+import { readPredictionKeys, writePrediction } from "./prediction-file.ts";
 import { Predictor } from "./predictor.ts";
 import { CAMS, camFile } from "./results.ts";
 
@@ -129,7 +129,7 @@ async function isDone(
   const tags = tagsFor(sample, settings, classes);
   if (tags === null) return true;
   const keys = classes.ids.filter((_, k) => k === 0 || tags[k - 1]);
-  return keys.join() === (await readPrediction(file)).keys.join();
+  return keys.join() === readPredictionKeys(file).join();
 }
 
 function isImageError(error: unknown): boolean {

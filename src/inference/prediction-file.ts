@@ -2,10 +2,13 @@
  * One image's prediction as an .npz file. `keys` and `cam` are what other programs read; the rest lets label maps be
  * made later, at any threshold and at the image's size, without the network.
  */
+import { openBytes } from "../byte-source.ts";
 import { CsrmError, expected } from "../errors.ts";
 import { readFileBytes, writeFileAtomic } from "../files.ts";
+import { readNpy } from "../formats/npy.ts";
 import { readNpz, writeNpz } from "../formats/npz.ts";
 import type { NumpyArray } from "../formats/numpy-array.ts";
+import { openZip } from "../formats/zip.ts";
 import type { Planes, Prediction } from "./predictor.ts";
 import type { Size } from "./resize.ts";
 
@@ -61,6 +64,15 @@ export async function readPrediction(file: string): Promise<StoredPrediction> {
     activations: Array.from({ length: count }, (_, scale) => planes(`activation_${scale}`, keys.length - 1)),
     probabilities: arrays.has("probabilities") ? planes("probabilities", keys.length) : null,
   };
+}
+
+/** The keys alone, without reading the scores. @throws CsrmError as {@link readPrediction} */
+export function readPredictionKeys(file: string): number[] {
+  using source = openBytes(file);
+  const members = openZip(source);
+  const keys = members.get("keys.npy");
+  if (!keys) throw expected('a list "keys"', file, [...members.keys()]);
+  return integersOf(new Map([["keys", readNpy(keys.read(), `${file}: keys.npy`)]]), "keys", file);
 }
 
 type Arrays = ReadonlyMap<string, NumpyArray>;

@@ -5,7 +5,7 @@ import { CsrmError, expected } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { CSRM, type CSRMOutput } from "../models/csrm.ts";
 import type { ModelInfo } from "../models/model-file.ts";
-import { autocast, noGrad, scope, stack, type Tensor } from "../torch/index.ts";
+import { noGrad, type Precision, scope, stack, type Tensor, withPrecision } from "../torch/index.ts";
 import { activation, keptCams } from "./cam.ts";
 import { coveredSize, type InputSize, inputSize, KEPT_STRIDE, type Size, stridedSize } from "./resize.ts";
 import { probabilities, viewLogits } from "./segmentation.ts";
@@ -26,7 +26,7 @@ export interface PredictorOptions {
   /** Where the network is. Default "cpu". */
   device?: string;
   /** Arithmetic of the network; the rest is float32. Default "fp32". */
-  precision?: "fp32" | "bf16";
+  precision?: Precision;
 }
 
 /** Scores of n planes, row-major. */
@@ -145,9 +145,7 @@ export class Predictor {
       const { logits, cam, seg } = this.#forward(view(pixels, { size, scale, flip, mean, std }), source !== "cam");
       return { logits: onCpu(logits), cam: cam && onCpu(cam), seg: seg && onCpu(seg) };
     };
-    return autocast({ enabled: precision === "bf16", dtype: "bfloat16", device }, () =>
-      scales.map((scale) => scope(() => run(scale))),
-    );
+    return withPrecision(precision, device, () => scales.map((scale) => scope(() => run(scale))));
   }
 
   #forward(x: Tensor, seg: boolean): CSRMOutput {

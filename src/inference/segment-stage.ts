@@ -1,10 +1,10 @@
 /** Label maps of a list of images by a verification network; what is done with the same settings is not done again. */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { decodeImage } from "../data/image.ts";
 import type { Dataset, Sample } from "../data/types.ts";
+import { sha256Of } from "../download.ts";
 import { CsrmError, messageOf, naming } from "../errors.ts";
-import { readFileBytes, writeFileAtomic } from "../files.ts";
+import { writeFileAtomic } from "../files.ts";
 import { encodeIndexedPng } from "../formats/indexed-png.ts";
 import { openSegmenter } from "../models/segmenter.ts";
 import { type Progress, silentProgress } from "../progress.ts";
@@ -41,19 +41,17 @@ export interface SegmentSummary {
 /** @throws CsrmError for a network of other classes, a full disk and, where `strict`, an image that cannot be decoded */
 export async function segmentAll(options: SegmentOptions): Promise<SegmentSummary> {
   const { model, dataset, out, settings, strict = false, fresh, progress = silentProgress } = options;
-  const digest = createHash("sha256")
-    .update(await readFileBytes(model))
-    .digest("hex");
+  const digest = await sha256Of(model);
   const network = openSegmenter(model, { device: settings.device });
-  assertClasses(network.info, dataset.classes, model);
-  network.segmenter.model.eval();
-  const { device: _, ...decisive } = settings;
-  openStamped(out, { model: digest, ...decisive }, { fresh, note: progress.note });
   const labels = join(out, "labels");
   const refined = settings.crf ? join(out, "crf") : null;
   const files = ({ id }: Sample) => [labels, ...(refined ? [refined] : [])].map((folder) => join(folder, `${id}.png`));
   const skipped: Skipped[] = [];
   try {
+    assertClasses(network.info, dataset.classes, model);
+    network.segmenter.model.eval();
+    const { device: _, ...decisive } = settings;
+    openStamped(out, { model: digest, ...decisive }, { fresh, note: progress.note });
     const resumed = await workThrough({
       items: dataset.samples,
       isDone: async (sample) =>

@@ -8,7 +8,7 @@ import { inOrder, type Segmenter, type SegmenterInfo } from "../models/segmenter
 import { type CrfKeys, crfParamsOf, scaleCrfParams } from "../refine/crf-params.ts";
 import { denseCrf, shrinkImages } from "../refine/dense-crf.ts";
 import { unaryFromSoftmax } from "../refine/unaries.ts";
-import { autocast, F, fromTypedArray, noGrad, scope, type Tensor } from "../torch/index.ts";
+import { F, fromTypedArray, noGrad, type Precision, scope, type Tensor, withPrecision } from "../torch/index.ts";
 import { sumAt } from "./cam.ts";
 import { labelsOf } from "./pseudo-labels.ts";
 import { type InputSize, inputSize, type Size } from "./resize.ts";
@@ -23,7 +23,7 @@ export interface SegmentSettings {
   /** Null: no CRF. */
   crf: (CrfKeys & { crf_scale: number }) | null;
   device: string;
-  precision: "fp32" | "bf16";
+  precision: Precision;
 }
 
 export interface Segmented {
@@ -72,7 +72,7 @@ export function segmentProbabilities(
     const logits = scales.map((scale) =>
       scope(() => {
         const x = inOrder(view(pixels, { size: input, scale, flip, mean: info.mean, std: info.std }), info);
-        const out = autocast({ enabled: precision === "bf16", dtype: "bfloat16", device }, () => segmenter.predict(x));
+        const out = withPrecision(precision, device, () => segmenter.predict(x));
         return sumAt([mirrorAdded(out.to("float32"))], original);
       }),
     );

@@ -16,7 +16,7 @@ export interface ActivationConsistencyOptions {
  * logit comes from the student's segmentation branch and is a constant here, so the gradient reaches the CAM alone.
  * @param cam [B, C, h, w] raw activations of the student
  * @param background [B, 1, h′, w′] logits
- * @returns the loss and the fraction of pixels that counted
+ * @returns the loss (of several processes, this one's share) and the fraction of this process's pixels that counted
  */
 export function activationConsistencyLoss(
   cam: Tensor,

@@ -1,6 +1,6 @@
 /** Paper Eq. 5, L_c: multi-label soft margin between the classification logits and the image tags. */
 
-import { F, scope, type Tensor } from "../torch/index.ts";
+import { F, processes, scope, type Tensor } from "../torch/index.ts";
 import { atLeastOne, isTagged } from "./functional.ts";
 
 export interface ClassificationLossOptions {
@@ -9,7 +9,7 @@ export interface ClassificationLossOptions {
 }
 
 /**
- * Mean over classes, then over the images that have tags (0 if none has).
+ * Mean over classes, then over the images that have tags (0 if none has). Of several processes each gets its share.
  * @param logits [B, C]
  * @param tags [B, C], 0..1; rows of −1 mark images without tags, which are left out
  */
@@ -28,6 +28,9 @@ export function classificationLoss(
     const present = targets.mul(F.logSigmoid(logits));
     const absent = targets.neg().add(1).mul(F.logSigmoid(logits.neg()));
     const perImage = present.add(absent).neg().mean(1);
-    return perImage.mul(tagged).sum().div(atLeastOne(tagged.sum()));
+    return perImage
+      .mul(tagged)
+      .sum()
+      .div(atLeastOne(processes().sum(tagged.sum())));
   });
 }

@@ -1,6 +1,6 @@
 /** Paper Eq. 10–11: entropy of the teacher's predictions and its quantiles, which split pixels into reliable and unreliable ones. */
 
-import { op, scope, type Tensor, zerosLike } from "../torch/index.ts";
+import { cat, op, processes, scope, type Tensor, zerosLike } from "../torch/index.ts";
 
 const kthvalue = op("aten::kthvalue");
 
@@ -25,6 +25,12 @@ export function quantile(values: Tensor, q: number): Tensor {
   });
 }
 
+/** The values of all processes in one dimension, in no particular shape: what a quantile of the whole batch is taken of. */
+export function ofAll(values: Tensor): Tensor {
+  const group = processes();
+  return group.size === 1 ? values : scope(() => cat(group.gather(values.flatten())));
+}
+
 export interface EntropySplit {
   /** bool, entropy strictly below its α-quantile. */
   low: Tensor;
@@ -33,14 +39,14 @@ export interface EntropySplit {
 }
 
 /**
- * The reliable and the unreliable end of a set of pixels. Constant entropy puts no pixel in either.
+ * The reliable and the unreliable end of a set of pixels, by quantiles over the pixels of all processes. Constant entropy puts no pixel in either.
  * @param values [B, h, w] entropies
  * @param alpha α_t, 0..1
  * @param valid [B, h, w] bool: pixels that enter the quantiles and the masks; all if left out
  */
 export function entropySplit(values: Tensor, alpha: number, valid?: Tensor): EntropySplit {
   return scope(() => {
-    const pool = valid ? values.maskedSelect(valid) : values;
+    const pool = ofAll(valid ? values.maskedSelect(valid) : values);
     if (pool.numel === 0) {
       const none = zerosLike(values).to("bool");
       return { low: none, high: none.clone() };

@@ -1,6 +1,6 @@
 /** Maths shared by the losses: the void label, resizing of logits and labels, masking by image tags, cross-entropy over the known pixels. */
 
-import { arange, cat, F, ones, scope, type Tensor, tensor, zeros } from "../torch/index.ts";
+import { arange, cat, F, ones, processes, scope, type Tensor, tensor, zeros } from "../torch/index.ts";
 
 /** The label of pixels that no loss may look at. */
 export const VOID = 255;
@@ -71,6 +71,7 @@ export interface PixelCrossEntropyOptions {
 
 /**
  * Cross-entropy at the labels' resolution, mean over the pixels whose label is not void; 0 (with a graph) where there are none.
+ * Of several processes each gets its share: its own sum over the pixels of all.
  * @param logits [B, K, h, w], upsampled here
  * @param labels [B, H, W], integers 0..K−1 or 255
  */
@@ -86,7 +87,7 @@ export function pixelCrossEntropy(
     labelSmoothing: smoothing,
     reduction: "sum",
   });
-  return sum.div(atLeastOne(labels.ne(VOID).sum()));
+  return sum.div(atLeastOne(processes().sum(labels.ne(VOID).sum())));
 }
 
 /** Half-precision values as float32, others as they are: losses are not computed in half precision. */

@@ -94,17 +94,26 @@ export class MemoryBank {
   }
 
   /**
-   * Rows by slot, for several classes at once.
+   * Where rows lie, by slot, for several classes at once.
    * @param classes A class ids
    * @param slots [A, n] int64, in row a each 0 ≤ slot < size(classes[a])
-   * @returns [A, n, D], a copy
+   * @returns [A, n] int64, for `at`
    */
-  gather(classes: readonly number[], slots: Tensor): Tensor {
+  places(classes: readonly number[], slots: Tensor): Tensor {
     return scope(() => {
       const offsets = BigInt64Array.from(classes, (c) => BigInt(this.#offsets[this.#checkClass(c)]!));
-      const first = tensor(offsets, { shape: [classes.length, 1], device: slots.device });
-      return this.#rows.indexSelect(0, slots.add(first).flatten()).reshape([...slots.shape, this.channels]);
+      return slots.add(tensor(offsets, { shape: [classes.length, 1], device: slots.device }));
     });
+  }
+
+  /** Rows by place: [..., D], a copy. @param places of any shape, as `places` gives them */
+  at(places: Tensor): Tensor {
+    return scope(() => this.#rows.indexSelect(0, places.flatten()).reshape([...places.shape, this.channels]));
+  }
+
+  /** Rows by slot: [A, n, D], a copy; see `places`. */
+  gather(classes: readonly number[], slots: Tensor): Tensor {
+    return scope(() => this.at(this.places(classes, slots)));
   }
 
   /** A copy for a checkpoint: only the rows held. */

@@ -1,7 +1,7 @@
 /** Paper Eq. 10–12, L_u: the student predicts on strongly augmented images what the teacher said about the plain ones, where the teacher is sure. */
 
-import { scope, type Tensor } from "../torch/index.ts";
-import { quantile } from "./entropy.ts";
+import { processes, scope, type Tensor } from "../torch/index.ts";
+import { ofAll, quantile } from "./entropy.ts";
 import { atLeastOne, pixelCrossEntropy, VOID } from "./functional.ts";
 
 /**
@@ -20,7 +20,7 @@ export interface SegmentationConsistencyOptions {
  * @param logits [U, K, h, w] of the student, upsampled here
  * @param labels [U, H, W] the teacher's classes on the un-mixed images, mixed along, 0..K−1
  * @param entropies [U, H, W] of the teacher's second, noisy pass over the mixed images
- * @returns the loss, 0 if no pixel counts, and the fraction of pixels that counted
+ * @returns the loss (of several processes, this one's share), 0 if no pixel counts, and the fraction of this process's pixels that counted
  */
 export function segmentationConsistencyLoss(
   logits: Tensor,
@@ -29,12 +29,15 @@ export function segmentationConsistencyLoss(
   { reliable, normaliser }: SegmentationConsistencyOptions,
 ): { loss: Tensor; kept: Tensor } {
   return scope(() => {
+    const group = processes();
     if (labels.numel === 0) return { loss: logits.sum(), kept: entropies.sum() };
-    const threshold = quantile(entropies, reliable);
+    // The quantile is that of the whole batch.
+    const threshold = quantile(ofAll(entropies), reliable);
     const keep = normaliser === "kept" ? entropies.le(threshold) : entropies.lt(threshold);
     const mean = pixelCrossEntropy(logits, labels.maskedFill(keep.logicalNot(), VOID));
     const kept = keep.to(mean.dtype).mean();
-    const loss = normaliser === "kept" ? mean : mean.mul(labels.numel).div(atLeastOne(keep.sum()));
+    const loss =
+      normaliser === "kept" ? mean : mean.mul(labels.numel * group.size).div(atLeastOne(group.sum(keep.sum())));
     return { loss, kept };
   });
 }

@@ -46,7 +46,7 @@ class Branch extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return scope(() => F.relu(this.bn.forward(this.convolve(x)), { inplace: true }));
+    return scope(() => this.bn.forward(this.convolve(x), { relu: true }));
   }
 
   /** Where the rate reaches beyond the map on all sides, the eight outer taps only ever meet zeros: the centre suffices. */
@@ -103,6 +103,6 @@ export class ASPP extends Module {
     // The mean's map is constant, so repeating it is its bilinear upsampling.
     const pooled = this.global_avg_pool.forward(x).expand(branches[0]!.shape); // [B, channels, 1, 1] → [B, channels, h, w]
     const merged = this.conv1.forward(cat([...branches, pooled], 1)); // [B, 5·channels, h, w] → [B, channels, h, w]
-    return this.dropout.forward(F.relu(this.bn1.forward(merged), { inplace: true }));
+    return this.dropout.forward(this.bn1.forward(merged, { relu: true }));
   }
 }

@@ -4,7 +4,7 @@ import { F, scope, type Tensor } from "../torch/index.ts";
 import { GroupNorm, ReLU, Sequential } from "../torch/nn/index.ts";
 import { ASPP, HEAD_GROUPS, headConv, outputConv } from "./aspp.ts";
 import { Classifier, type ClassifierOptions, type ClassifierOutput } from "./classifier.ts";
-import { fuse, LOW_CHANNELS, lowProjection, scoreDecoder } from "./decoder.ts";
+import { fuse, LOW_CHANNELS, lowProjection, runHead, scoreDecoder } from "./decoder.ts";
 
 export interface CSRMOptions extends ClassifierOptions {
   /** Width of ASPP, decoder and representation. Default 256. */
@@ -65,9 +65,9 @@ export class CSRM extends Classifier {
       const { low, high } = this.backbone.forward(x);
       const output: CSRMOutput = this.classify(high, cam);
       if (!seg && !rep) return output;
-      const fused = fuse(this.aspp.forward(high), this.project.forward(this.pooled(low))); // [B, channels + 48, H/s, W/s]
-      if (seg) output.seg = this.decoder.forward(fused);
-      if (rep) output.rep = this.representation.forward(fused);
+      const fused = fuse(this.aspp.forward(high), this.project.forward(this.pooled(low))); // channels + 48 at H/s, W/s
+      if (seg) output.seg = runHead(this.decoder, fused);
+      if (rep) output.rep = runHead(this.representation, fused);
       return output;
     });
   }

@@ -4,7 +4,7 @@ import { F, scope, type Tensor } from "../torch/index.ts";
 import { type Conv2d, GroupNorm, Module, type Sequential } from "../torch/nn/index.ts";
 import { ASPP, HEAD_GROUPS, headConv } from "./aspp.ts";
 import type { Backbone } from "./backbone.ts";
-import { fuse, LOW_CHANNELS, scoreDecoder } from "./decoder.ts";
+import { fuse, LOW_CHANNELS, runHead, scoreDecoder } from "./decoder.ts";
 
 export interface DeepLabV3PlusOptions {
   backbone: Backbone;
@@ -30,8 +30,8 @@ class Decoder extends Module {
   /** aspp [B, channels, h, w] and low [B, low, H/4, W/4] → [B, classes, H/4, W/4]. */
   forward(aspp: Tensor, low: Tensor): Tensor {
     return scope(() => {
-      const reduced = F.relu(this.bn1.forward(this.conv1.forward(low)), { inplace: true }); // [B, 48, H/4, W/4]
-      return this.classifier.forward(fuse(aspp, reduced));
+      const reduced = this.bn1.forward(this.conv1.forward(low), { relu: true }); // [B, 48, H/4, W/4]
+      return runHead(this.classifier, fuse(aspp, reduced));
     });
   }
 }

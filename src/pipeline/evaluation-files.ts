@@ -23,7 +23,10 @@ export async function evaluateOnce(run: string, options: EvaluateOptions, progre
   const inputs = await inputsDigest(options);
   const known = knownEvaluation(evaluationFile(run, split!, method!));
   // Stored paths start from the run.
-  if (known?.inputs === inputs) return { ...known, predictions, masks, images: path.resolve(images!) };
+  if (known?.inputs === inputs) {
+    const [predicted, truth, photographs] = [predictions, masks, images!].map((folder) => path.resolve(folder));
+    return { ...known, predictions: predicted!, masks: truth!, images: photographs! };
+  }
   using task = progress.task({ label: `evaluate ${method} ${split}`, total: ids.length, unit: "image" });
   return { ...(await evaluatePredictions({ ...options, onProgress: (done) => task.update(done) })), inputs };
 }
@@ -38,13 +41,14 @@ function knownEvaluation(file: string): Evaluation | null {
   }
 }
 
-/** With folders inside the run told from there, so that a run folder may be moved. */
+/** A folder as a run's files name it: one inside the run is told from there, so that a run folder may be moved. */
+export function placeIn(run: string, folder: string): string {
+  const inside = path.relative(run, folder);
+  return inside.startsWith("..") || path.isAbsolute(inside) ? folder : inside;
+}
+
 function movable(result: Evaluation, run: string): Evaluation {
-  const told = (folder: string | null) => {
-    if (folder === null) return null;
-    const inside = path.relative(run, folder);
-    return inside.startsWith("..") || path.isAbsolute(inside) ? folder : inside;
-  };
+  const told = (folder: string | null) => folder && placeIn(run, folder);
   const { predictions, masks, images } = result;
   return { ...result, predictions: told(predictions), masks: told(masks), images: told(images) };
 }

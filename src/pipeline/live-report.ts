@@ -4,6 +4,7 @@ import { observed } from "../observed-progress.ts";
 import type { Progress } from "../progress.ts";
 import { buildReport, writeLiveReport } from "../report/build.ts";
 import type { Run } from "../run-folder.ts";
+import { processes } from "../torch/index.ts";
 
 export interface LiveReportOptions {
   /** Seconds between two pages (default 30). */
@@ -23,6 +24,8 @@ export async function withLiveReport<Result>(
   work: (progress: Progress) => Promise<Result>,
   { every = 30, now = Date.now }: LiveReportOptions = {},
 ): Promise<Result> {
+  // The run's first process tells of it for all.
+  if (processes().rank > 0) return work(progress);
   let next = Number.NEGATIVE_INFINITY;
   let complained = false;
   const complain = (error: unknown) => {

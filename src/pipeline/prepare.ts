@@ -4,12 +4,13 @@ import type { Dataset } from "../data/types.ts";
 import { assertMasks } from "../evaluation/masks.ts";
 import { throwIfInterrupted } from "../interrupt.ts";
 import type { Progress } from "../progress.ts";
+import { byFirst } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
 import { dataRoot, maskFolder, openRecipeData } from "../training/recipe-data.ts";
 
 /** Generates the toy set where the recipe asks for it and opens the training list, showing what a person should know about it. */
 export async function openTrainingData(recipe: Recipe, progress: Progress): Promise<Dataset> {
-  if (recipe.data.layout === "toy") await drawToy(recipe, progress);
+  if (recipe.data.layout === "toy") await byFirst("toy", () => drawToy(recipe, progress));
   const train = await openRecipeData(recipe, recipe.data.lists.train);
   for (const note of train.notes ?? []) progress.note(note);
   return train;

@@ -6,12 +6,12 @@ import type { Dataset } from "../data/types.ts";
 import { CsrmError } from "../errors.ts";
 import { type Evaluation, miousOf } from "../evaluation/evaluation.ts";
 import { readFileBytes } from "../files.ts";
-import { interrupted, throwIfInterrupted } from "../interrupt.ts";
+import { interrupted, stopped } from "../interrupt.ts";
 import { modelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
 import type { Run } from "../run-folder.ts";
 import { readJson, type StageName, writeJson } from "../run-stage.ts";
-import { setThreads } from "../torch/index.ts";
+import { part, processes, setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
 import { pretrainStage, type StageOptions, type StageResult, trainStage } from "../training/stages.ts";
 import { chosenModel } from "./chosen-model.ts";
@@ -40,12 +40,16 @@ export interface PipelineOptions {
   subjects?: readonly Subject[];
 }
 
-/** Runs or goes on with a run; its report follows. @throws InterruptedError when asked to stop; calling again goes on */
-export function runPipeline(run: Run, progress: Progress, options: PipelineOptions = {}): Promise<Summary> {
+/**
+ * Runs or goes on with a run; its report follows. Of several processes all train, and the first does the rest.
+ * @returns null to the others
+ * @throws InterruptedError when asked to stop; calling again goes on
+ */
+export function runPipeline(run: Run, progress: Progress, options: PipelineOptions = {}): Promise<Summary | null> {
   return withLiveReport(run, progress, (followed) => allStages(run, followed, options));
 }
 
-async function allStages(run: Run, progress: Progress, options: PipelineOptions): Promise<Summary> {
+async function allStages(run: Run, progress: Progress, options: PipelineOptions): Promise<Summary | null> {
   const { recipe } = run;
   setThreads(recipe.threads);
   const dataset = await openTrainingData(recipe, progress);
@@ -56,6 +60,10 @@ async function allStages(run: Run, progress: Progress, options: PipelineOptions)
   const models = new Map<Subject, string>();
   if (subjects.includes("start")) models.set("start", start.model);
   const trained = subjects.includes("csrm") ? await trainOf(run, dataset, { progress, start: start.model }) : null;
+  const { rank } = processes();
+  part();
+  if (rank > 0) return null;
+  setThreads(recipe.threads);
 
   const predict = run.stage("predict");
   const predictSeconds = timer();
@@ -73,7 +81,9 @@ async function allStages(run: Run, progress: Progress, options: PipelineOptions)
   const evaluating = { seconds: secondsOf(evaluate.results()) + evaluateSeconds() };
   evaluate.finish(evaluating);
 
-  const verified = recipe.verify.enabled || isVerified(run) ? await verifyRun(run, progress) : null;
+  // A run of the start alone has no network whose label maps could teach another.
+  const verifies = trained !== null && (recipe.verify.enabled || isVerified(run));
+  const verified = verifies ? await verifyRun(run, progress) : null;
 
   const stages = {
     pretrain: start.seconds,
@@ -110,6 +120,7 @@ export async function trainOf(
 
 /** A run that goes on must go on from the classifier it began with: figures of one start beside training from another would lie. */
 async function assertSameStart(run: Run, start: string): Promise<void> {
+  if (processes().rank > 0) return;
   const stage = run.stage("train");
   const file = path.join(stage.path, "start.json");
   const sha256 = createHash("sha256")
@@ -155,9 +166,10 @@ async function trainingStage(
     progress.note(`${model} is gone, so ${name} is done again`);
   }
   const result = await work({ stage, recipe: run.recipe, dataset, progress, stop: interrupted });
-  if (!result.finished) throwIfInterrupted();
+  // Of several processes any may have been asked to stop.
+  if (!result.finished) throw stopped();
   const { seconds, steps, model } = result;
-  stage.finish({ seconds, steps, model: path.basename(model), data });
+  if (processes().rank === 0) stage.finish({ seconds, steps, model: path.basename(model), data });
   return { seconds, steps, model };
 }
 

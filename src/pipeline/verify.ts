@@ -17,11 +17,11 @@ import type { Run } from "../run-folder.ts";
 import { readJson, writeJson } from "../run-stage.ts";
 import { setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
-import { usesBf16 } from "../training/network.ts";
+import { precisionOf } from "../training/network.ts";
 import { maskFolder, openRecipeData } from "../training/recipe-data.ts";
 import { describeSegmenter } from "../training/verify-network.ts";
 import { verifyStage } from "../training/verify-stage.ts";
-import { evaluateOnce, writeEvaluation } from "./evaluation-files.ts";
+import { evaluateOnce, placeIn, writeEvaluation } from "./evaluation-files.ts";
 import { listName } from "./predictions.ts";
 import { givenLabels, ownLabels, type TrainingLabels } from "./verify-labels.ts";
 
@@ -130,7 +130,7 @@ export function segmentSettings(recipe: Recipe): SegmentSettings {
     size,
     crf: crf ? kernels : null,
     device: recipe.device,
-    precision: usesBf16(recipe) ? "bf16" : "fp32",
+    precision: precisionOf(recipe),
   };
 }
 
@@ -171,17 +171,11 @@ function sourceFile(run: Run): string {
   return path.join(run.path, "verify", "source.json");
 }
 
-/** Paths inside the run are told from there, so that a run folder may be moved. */
-function placeOf(run: Run, folder: string): string {
-  const inside = path.relative(run.path, folder);
-  return inside.startsWith("..") || path.isAbsolute(inside) ? folder : inside;
-}
-
 /** A network that is done was trained on what it was trained on: another folder now is a misunderstanding. */
 function assertSameFolder(run: Run, labels: string | undefined): void {
   if (labels === undefined || !existsSync(sourceFile(run))) return;
   const known = readJson(sourceFile(run)) as unknown as Source;
-  if (known.labels !== placeOf(run, path.resolve(labels))) throw otherSource(run, known, labels);
+  if (known.labels !== placeIn(run.path, path.resolve(labels))) throw otherSource(run, known, labels);
 }
 
 /** A training that goes on must go on with the label maps that it began with. */
@@ -191,7 +185,7 @@ async function assertSameSource(run: Run, { folder, dataset }: TrainingLabels): 
     await safePoint();
     hash.update(`${id}\n`).update(await readFileBytes(path.join(folder, `${id}.png`)));
   }
-  const source: Source = { labels: placeOf(run, folder), sha256: hash.digest("hex") };
+  const source: Source = { labels: placeIn(run.path, folder), sha256: hash.digest("hex") };
   // Before the first checkpoint nothing came of the label maps yet.
   const begun = existsSync(path.join(run.stage("verify").checkpoints, "last.safetensors"));
   const known = begun && existsSync(sourceFile(run)) ? (readJson(sourceFile(run)) as unknown as Source) : null;

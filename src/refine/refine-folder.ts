@@ -7,10 +7,8 @@ import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { decodeLabelPng, encodeIndexedPng, type LabelMap } from "../formats/indexed-png.ts";
 import { type Progress, silentProgress } from "../progress.ts";
 import { isNewer, workThrough } from "../resumable.ts";
-import { lockFolder } from "../run-lock.ts";
-import { makeFolder } from "../run-stage.ts";
-import { type Shard, WHOLE } from "../shard.ts";
-import { openStamped, type Settings, type StampOptions, stampOf } from "../stamped-folder.ts";
+import type { Shard } from "../shard.ts";
+import { lockStamped, type Settings, type StampOptions, stampOf } from "../stamped-folder.ts";
 
 /** What every kind of refinement takes. */
 export interface FolderOptions {
@@ -57,7 +55,7 @@ export interface RefineSummary {
  *   settings in `out`; (code "locked") when another process refines there; what `assertAll`, `read` and `refine` throw
  */
 export async function refineFolder<Value>(options: RefineFolderOptions<Value>): Promise<RefineSummary> {
-  const { labels, settings, progress = silentProgress, fresh, shard = WHOLE } = options;
+  const { labels, settings, progress = silentProgress, fresh, shard } = options;
   const started = performance.now();
   const dir = resolve(options.out);
   if (dir === resolve(labels)) throw expected("another folder than that of the labels", "the refined labels", dir);
@@ -65,13 +63,10 @@ export async function refineFolder<Value>(options: RefineFolderOptions<Value>): 
   const missing = ids.find((id) => !existsSync(labelFile(labels, id)));
   if (missing !== undefined) throw new CsrmError(`no label map ${labelFile(labels, missing)}`, { code: "data" });
   options.assertAll?.(ids);
-  makeFolder(dir);
-  let lock = lockFolder(dir, progress.note, shard);
+  // The label maps' own settings are kept along where they are known.
+  const stamp = { ...settings, labels: stampOf(labels) };
+  const lock = lockStamped(dir, stamp, { fresh, note: progress.note, shard });
   try {
-    // The label maps' own settings are kept along where they are known.
-    const stamp = { ...settings, labels: stampOf(labels) };
-    // Old results took the lock along.
-    if (openStamped(dir, stamp, { fresh, note: progress.note })) lock = lockFolder(dir, progress.note);
     const resumed = await refineAll(options, { ids, dir });
     return { dir, ids: [...ids], resumed, seconds: (performance.now() - started) / 1000 };
   } finally {

@@ -27,6 +27,16 @@ export {
   zeros,
   zerosLike,
 } from "./creation.ts";
+export { byFirst, part } from "./distributed/first.ts";
+export { postMortem } from "./distributed/post-mortem.ts";
+export {
+  ConnectionError,
+  type JoinOptions,
+  joinProcesses,
+  ProcessGroup,
+  processGroupBackends,
+} from "./distributed/process-group.ts";
+export { alone, byItself, type Processes, processes, setProcesses } from "./distributed/processes.ts";
 export type { Device, DType, MemoryFormat, TypedArray } from "./dtype.ts";
 export { type ConvOptions, type CrossEntropyOptions, F, type InterpolateOptions } from "./functional.ts";
 export { hasOp, op } from "./op.ts";
@@ -36,12 +46,14 @@ export {
   cpuHasBf16,
   getThreads,
   manualSeed,
+  type Precision,
   type RuntimeInfo,
   rngState,
   runtimeInfo,
   setFlushDenormal,
   setRngState,
   setThreads,
+  withPrecision,
 } from "./runtime.ts";
 export { keep, liveBytes, liveTensors, scope } from "./scope.ts";
 export {

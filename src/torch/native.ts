@@ -58,6 +58,26 @@ interface Native {
   setRngState(device: string, state: Handle): void;
   autocast(device: string, enabled: boolean, dtype: string): [enabled: boolean, dtype: string];
   flushDenormal(on: boolean): boolean;
+  distBackends(): string[];
+  distJoin(
+    rank: number,
+    size: number,
+    host: string,
+    port: number,
+    joinSeconds: number,
+    timeoutSeconds: number,
+    interfaces: string,
+    gpu: number,
+  ): Promise<void>;
+  distDisconnect(): void;
+  distLeave(): void;
+  distSet(key: string, value: string): void;
+  distGet(key: string): string | null;
+  distSum(tensor: Handle): void;
+  distBroadcast(tensor: Handle, root: number): void;
+  distGather(tensor: Handle): Handle[];
+  distReducer(parameters: Handle[], bucketBytes: number): void;
+  distBackward(total: Handle): void;
 }
 
 function load(): Native {

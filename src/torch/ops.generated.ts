@@ -122,6 +122,7 @@ export interface OperatorTable {
   "aten::ones": (size: readonly number[], dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null) => Tensor;
   "aten::ones_like": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, memory_format?: MemoryFormat | null) => Tensor;
   "aten::permute": (self: Tensor, dims: readonly number[]) => Tensor;
+  "aten::pin_memory": (self: Tensor, device?: Device | null) => Tensor;
   "aten::pow.Tensor_Scalar": (self: Tensor, exponent: number | boolean) => Tensor;
   "aten::pow.Tensor_Tensor": (self: Tensor, exponent: Tensor) => Tensor;
   "aten::quantile.scalar": (self: Tensor, q: number, dim?: number | null, keepdim?: boolean, interpolation?: string) => Tensor;
@@ -174,7 +175,10 @@ export interface OperatorTable {
   "aten::zeros_like": (self: Tensor, dtype?: DType | null, layout?: null | null, device?: Device | null, pin_memory?: boolean | null, memory_format?: MemoryFormat | null) => Tensor;
   "csrm::dense_crf": (images: Tensor, unary: Tensor, n_labels: Tensor, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
   "csrm::dense_crf_labels": (images: Tensor, labels: Tensor, classes: Tensor, gt_prob: number, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
+  "csrm::dropout": (x: Tensor, p: number) => Tensor;
+  "csrm::group_norm_relu": (x: Tensor, groups: number, weight: Tensor, bias: Tensor, eps: number, relu: boolean) => Tensor;
   "csrm::relu6": (self: Tensor) => Tensor;
+  "csrm::upsampled_taps": (taps: Tensor, base: Tensor) => Tensor;
 }
 
 export type GeneratedTypes = Device | DType | MemoryFormat;

@@ -14,6 +14,8 @@ export interface RuntimeInfo {
   bf16: boolean;
   threads: number;
   cudaDevices: number;
+  /** How several processes can talk: "gloo" (tensors on CPUs), "nccl" (GPUs). */
+  processGroups: string[];
   /** libtorch's own description of how it was built. */
   config: string;
 }
@@ -26,6 +28,7 @@ export function runtimeInfo(): RuntimeInfo {
     bf16: cpuHasBf16(),
     threads: native.threads(),
     cudaDevices,
+    processGroups: native.distBackends(),
     config,
   };
 }
@@ -69,6 +72,15 @@ export interface AutocastOptions {
   /** What matrix products and convolutions compute in; default bfloat16 on the CPU, float16 on a GPU. */
   dtype?: DType;
   device?: Device;
+}
+
+/** Arithmetic of matrix products and convolutions: as the tensors are, or under autocast to bfloat16 or float16. */
+export type Precision = "fp32" | "bf16" | "fp16";
+
+/** Autocast as a precision says. */
+export function withPrecision<T>(precision: Precision, device: Device, body: () => T): T {
+  const dtype = precision === "fp16" ? "float16" : "bfloat16";
+  return autocast({ enabled: precision !== "fp32", dtype, device }, body);
 }
 
 /** Runs `body` with mixed precision. Weights cast inside are kept until it ends, so let it span the forward passes of a step. */

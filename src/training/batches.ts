@@ -1,6 +1,10 @@
 /** Between the loader's bytes and the step's tensors. */
 import type { Batch, Dataset } from "../data/types.ts";
-import { fromTypedArray, type Tensor } from "../torch/index.ts";
+import { type Device, fromTypedArray, op, scope, type Tensor } from "../torch/index.ts";
+import type { Recipe } from "./config.ts";
+
+const pin = op("aten::pin_memory");
+const copy = op("aten::_to_copy");
 
 export interface BatchTensors {
   /** [B, H, W, 3] uint8 RGB on the CPU. */
@@ -27,6 +31,21 @@ export function batchTensors(dataset: Dataset): (batches: readonly Batch[]) => B
       tags: fromTypedArray(tags, [ids.length, classes]),
     };
   };
+}
+
+/**
+ * A tensor of the CPU on a device. For a GPU it is copied to page-locked memory first, from where the transfer runs beside whatever
+ * the GPU and this thread are doing; libtorch keeps that memory until it is over. On the CPU nothing is copied.
+ */
+export function upload(tensor: Tensor, device: Device): Tensor {
+  if (!device.startsWith("cuda")) return tensor.to({ device });
+  return scope(() => copy(pin(tensor), undefined, undefined, device, undefined, true));
+}
+
+/** Batches that a loader prepares ahead. A GPU's steps are short, and decoding goes on only between them, in several stages. */
+export function batchesAhead({ data, device }: Pick<Recipe, "data" | "device">): number {
+  if (data.workers !== "auto") return data.workers;
+  return device === "cpu" ? 2 : 4;
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

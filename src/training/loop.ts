@@ -1,15 +1,15 @@
 /** The training loop, the same for every stage: batch, step, numbers to the log, checkpoint; stops and goes on exactly. */
 import { setImmediate } from "node:timers/promises";
 import { CsrmError } from "../errors.ts";
-import { scope, type Tensor } from "../torch/index.ts";
+import { processes, scope, type Tensor } from "../torch/index.ts";
 import { type CheckpointContent, type CheckpointFolder, disposeAll, type SavedCheckpoint } from "./checkpoint.ts";
+import type { Descended } from "./descend.ts";
+import { agreeTo, assertShared, ofWholeBatch } from "./together.ts";
 
 /** What one step tells. Tensors are read back only when they are logged. */
-export interface StepReport {
+export interface StepReport extends Descended {
   total: Tensor;
   losses: Record<string, Tensor>;
-  /** The gradients' norm before clipping; null when nothing had a gradient. */
-  norm: Tensor | null;
   /** Further numbers for the log. */
   stats?: Record<string, Tensor | number>;
 }
@@ -53,7 +53,7 @@ export interface LoopOptions {
 }
 
 /**
- * Runs a task to its end, from its last checkpoint where there is one.
+ * Runs a task to its end, from its last checkpoint where there is one. Of several processes all run it, in step, and the first writes.
  * @returns whether it finished (false: stopped on request, to be gone on with later) and the seconds it took in all
  * @throws CsrmError when a loss or gradient is not finite; the last checkpoint, where there is one, stays as it was before
  */
@@ -73,6 +73,7 @@ export async function trainingLoop<B>(
     before = Number(saved.state.seconds);
     disposeAll(saved);
   }
+  assertShared("last checkpoint (its step)", done);
   options.onStart?.(done);
   const started = performance.now();
   const seconds = () => before + (performance.now() - started) / 1000;
@@ -82,22 +83,26 @@ export async function trainingLoop<B>(
     const batch = await task.next();
     const logged = (done + 1) % logEvery === 0 || done + 1 === task.steps || done === 0;
     const report = scope(() => {
-      const { total, losses, norm, stats } = task.step(batch, done);
+      const { total, losses, norm, scaling, stats } = task.step(batch, done);
       // On a GPU reading a number waits for it, so there only steps that are logged or saved are looked at.
-      if (logged || total.device === "cpu") check({ total, losses, norm }, done);
-      if (logged) options.onRecord?.(recordOf({ total, losses, norm, stats }, done + 1, seconds()));
-      return { total, losses, norm };
+      if (logged || total.device === "cpu") check({ total, losses, norm, scaling }, done);
+      // JSON has no infinity: of a step left out for numbers beyond float16 there is nothing to record but what is finite.
+      const finite = !scaling?.now || Number.isFinite(total.item());
+      if (logged && finite)
+        options.onRecord?.(recordOf(ofWholeBatch({ total, losses, norm, scaling, stats }), done + 1, seconds()));
+      return { total, losses, norm, scaling };
     });
     done++;
     options.onStep?.(done, task.steps);
     // A step is one long synchronous call; signals and finished decodes are seen only when the event loop turns.
     await setImmediate();
-    const stopping = stop();
+    const stopping = agreeTo(stop());
     if (stopping || done % checkpointEvery === 0 || done === task.steps) {
       check(report, done - 1);
       // What a task makes for saving (a copy of the whole bank) ends here, not when the collector gets to it.
       scope(() => {
         const content = task.save();
+        if (processes().rank > 0) return;
         checkpoints.save(done, { ...content, state: { ...content.state, seconds: seconds() } });
       });
       lastSaved = done;
@@ -116,9 +121,12 @@ interface CheckContext {
   remedy: string;
 }
 
-function assertFinite({ total, losses, norm }: StepReport, { step, lastSaved, remedy }: CheckContext): void {
+function assertFinite({ total, losses, norm, scaling }: StepReport, { step, lastSaved, remedy }: CheckContext): void {
   const bad: string[] = [];
-  if (!Number.isFinite(total.item())) {
+  if (scaling?.now) {
+    // Too large a scale makes float16 overflow, which the next scale mends; what a scale below 1 does not mend is no overflow of it.
+    if (scaling.scale < 1) bad.push(`gradients are not finite, the loss scale having fallen to ${scaling.scale}`);
+  } else if (!Number.isFinite(total.item())) {
     for (const [name, loss] of Object.entries(losses)) {
       const value = loss.item();
       if (!Number.isFinite(value)) bad.push(`loss ${name} is ${value}`);
@@ -135,15 +143,20 @@ function assertFinite({ total, losses, norm }: StepReport, { step, lastSaved, re
 }
 
 function recordOf(report: StepReport, step: number, time: number): StepRecord {
+  const { scaling } = report;
   const number = (value: Tensor | number) => (typeof value === "number" ? value : value.item());
   const entries = (values: Record<string, Tensor | number>) =>
-    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, number(value)]));
+    Object.fromEntries(
+      Object.entries(values)
+        .map(([name, value]) => [name, number(value)] as const)
+        .filter(([, value]) => !scaling?.now || Number.isFinite(value)),
+    );
   return {
     step,
     time: Math.round(time * 1000) / 1000,
     total: report.total.item(),
-    losses: entries(report.losses) as Record<string, number>,
-    ...(report.norm ? { norm: report.norm.item() } : {}),
-    ...entries(report.stats ?? {}),
+    losses: entries(report.losses),
+    ...entries({ ...(report.norm && { norm: report.norm }), ...report.stats }),
+    ...(scaling && { loss_scale: scaling.scale, skipped_steps: scaling.skipped }),
   };
 }

@@ -5,7 +5,7 @@ import { SplAtConv2d } from "../models/splat.ts";
 import { noGrad, scope, type Tensor, zeros } from "../torch/index.ts";
 import { AvgPool2d, BatchNorm2d, Conv2d, GroupNorm, type Module } from "../torch/nn/index.ts";
 import type { Recipe } from "./config.ts";
-import { usesBf16 } from "./network.ts";
+import { precisionOf } from "./network.ts";
 
 /** Bytes. */
 export interface MemoryEstimate {
@@ -110,7 +110,7 @@ function lossBytes(student: CSRM, recipe: Recipe, classes: number): number {
 function activationBytes(model: Classifier, recipe: Recipe): number {
   const [height, width] = recipe.data.size;
   const probe = [Math.min(PROBE, height), Math.min(PROBE, width)] as const;
-  const half = usesBf16(recipe);
+  const half = precisionOf(recipe) !== "fp32";
   const float = half ? 2 : FLOAT;
   let bytes = 0;
   const count = (per: number) => (output: Tensor) => {
@@ -118,8 +118,9 @@ function activationBytes(model: Classifier, recipe: Recipe): number {
   };
   const undo = [...model.namedModules().values()].flatMap((module) => {
     if (module instanceof Conv2d) return [watch(module, "convolve", count(float))];
-    // Under autocast a group normalisation keeps its input in float32 beside the output.
-    if (module instanceof GroupNorm) return [watch(module, "forward", count(half ? float + FLOAT : FLOAT))];
+    // Under autocast a GPU's group normalisation keeps its input in float32 beside the output.
+    const kept = half && recipe.device !== "cpu" ? float + FLOAT : float;
+    if (module instanceof GroupNorm) return [watch(module, "forward", count(kept))];
     if (module instanceof BatchNorm2d || module instanceof AvgPool2d || module instanceof SplAtConv2d) {
       return [watch(module, "forward", count(float))];
     }

@@ -6,9 +6,9 @@ import { loadBackboneWeights, readWeightsInfo } from "../models/load-weights.ts"
 import type { ModelInfo } from "../models/model-file.ts";
 import { type ParameterGroups, parameterGroups } from "../models/parameter-groups.ts";
 import { backboneInfo } from "../models/registry.ts";
-import { cpuHasBf16, type Tensor, tensor } from "../torch/index.ts";
+import { cpuHasBf16, type Precision, type Tensor, tensor } from "../torch/index.ts";
 import type { Module } from "../torch/nn/index.ts";
-import { AdamW, type Optimizer, SGD } from "../torch/optim/index.ts";
+import { AdamW, LossScaler, type Optimizer, SGD } from "../torch/optim/index.ts";
 import type { Recipe } from "./config.ts";
 
 /** What the recipe's network is; normalisation and padding come from the recipe, else the weights' metadata, else defaults. */
@@ -109,15 +109,20 @@ export function startOptimizer(model: Module, pretrain: Recipe["pretrain"]): Ret
   return createOptimizer(model, { name, ...rates, momentum, nesterov: false, weight_decay }, ["backbone."]);
 }
 
-/** Whether forward passes run in bfloat16: as the recipe says, or where the hardware multiplies it. */
-export function usesBf16(recipe: Pick<Recipe, "precision" | "device">): boolean {
-  if (recipe.precision !== "auto") return recipe.precision === "bf16";
-  return recipe.device.startsWith("cuda") || cpuHasBf16();
+/** What forward passes compute in: as the recipe says, or bfloat16 where the hardware multiplies it. */
+export function precisionOf({ precision, device }: Pick<Recipe, "precision" | "device">): Precision {
+  if (precision !== "auto") return precision;
+  return device.startsWith("cuda") || cpuHasBf16() ? "bf16" : "fp32";
+}
+
+/** float16 loses small gradients unless losses are scaled; the other precisions have float32's range. */
+export function lossScalerFor(recipe: Pick<Recipe, "precision" | "device">): LossScaler | null {
+  return precisionOf(recipe) === "fp16" ? new LossScaler() : null;
 }
 
 /** What usually helps against a divergence, as TrainingTask tells it. @param rates the learning rate's keys in the recipe */
 export function divergenceRemedy(recipe: Recipe, rates: string): string {
-  const precision = usesBf16(recipe) ? " or precision: fp32" : "";
+  const precision = precisionOf(recipe) !== "fp32" ? " or precision: fp32" : "";
   return `a lower learning rate (${rates})${precision} usually helps`;
 }
 

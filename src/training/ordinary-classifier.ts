@@ -8,9 +8,11 @@ import { type Erasure, eraseHard, eraseSoftly, erasureLoss } from "../losses/era
 import { fullPrecision } from "../losses/functional.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { type Tensor, tensor } from "../torch/index.ts";
+import type { LossScalerState } from "../torch/optim/index.ts";
 import type { CheckpointContent, SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
-import { descend, type Learner } from "./learner.ts";
+import type { Descended } from "./descend.ts";
+import { type Learner, learn } from "./learner.ts";
 import { rampValue } from "./schedules.ts";
 
 /** The network is prepared for training. */
@@ -83,25 +85,25 @@ export class OrdinaryClassifier {
     }
   }
 
-  /** Its own turn: after the hard erasure the class should still be seen. @returns with the gradients' norm before clipping */
+  /** Its own turn: after the hard erasure the class should still be seen. */
   learn(
     erasure: Erasure,
     { tags, t, forward, clipNorm, factor }: Context & { clipNorm: number | null; factor: number },
-  ): Term & { norm: Tensor | null } {
+  ): Term & { descended: Descended } {
     const { pnoc, label_smoothing: smoothing } = this.#options.recipe.pretrain;
     const images = eraseHard(erasure, pnoc.threshold);
     const { logits } = forward(() => this.model.forward(images, { cam: false }));
     const loss = classificationLoss(fullPrecision(logits), tags, { smoothing });
     const ordinary_weight = rampValue(pnoc.ordinary_weight, t);
     const weighted = loss.mul(ordinary_weight);
-    const norm = descend(this.#options, weighted, { clipNorm, factor });
-    return { loss, weighted, norm, stats: { ordinary_weight } };
+    const descended = learn(this.#options, weighted, { clipNorm, factor });
+    return { loss, weighted, descended, stats: { ordinary_weight } };
   }
 
   save(): CheckpointContent {
     return {
       tensors: { ordinary: this.model.stateDict(), ordinary_optimizer: this.#options.optimizer.stateDict() },
-      state: { erasure: this.#rng.state() },
+      state: { erasure: this.#rng.state(), ordinary_scaler: this.#options.scaler?.state() },
     };
   }
 
@@ -109,6 +111,7 @@ export class OrdinaryClassifier {
     this.model.loadStateDict(tensors.ordinary ?? new Map());
     this.#options.optimizer.loadStateDict(tensors.ordinary_optimizer ?? new Map());
     this.#rng.restore(state.erasure as number[]);
+    this.#options.scaler?.restore(state.ordinary_scaler as LossScalerState);
   }
 
   /** Frees the optimiser's state; the network belongs to whoever made it. */

@@ -6,17 +6,17 @@ import { safePoint } from "../interrupt.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
-import { autocast, cat, keep, scope, type Tensor } from "../torch/index.ts";
-import type { Optimizer } from "../torch/optim/index.ts";
-import { type BatchTensors, batchTensors } from "./batches.ts";
+import { byItself, cat, keep, processes, scope, type Tensor, withPrecision } from "../torch/index.ts";
+import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
+import { type BatchTensors, batchesAhead, batchTensors, upload } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { divergenceRemedy, normalise, startOptimizer, usesBf16 } from "./network.ts";
+import { divergenceRemedy, lossScalerFor, normalise, precisionOf, startOptimizer } from "./network.ts";
 import { OrdinaryClassifier } from "./ordinary-classifier.ts";
 import { planStart } from "./plan.ts";
 import { pooledFeatures, trainProbe } from "./probe.ts";
-import { randomState, restoreRandomState } from "./random-state.ts";
+import { otherDraws, randomState, restoreRandomState } from "./random-state.ts";
 import { startStep } from "./start-step.ts";
 
 export interface PretrainOptions {
@@ -26,6 +26,8 @@ export interface PretrainOptions {
   recipe: Recipe;
   /** P-NOC's other network, prepared for training; null with the other methods. */
   ordinary?: Classifier | null;
+  /** Told what a person should know. */
+  note?: (text: string) => void;
 }
 
 export class PretrainTask implements TrainingTask<Batch> {
@@ -34,6 +36,7 @@ export class PretrainTask implements TrainingTask<Batch> {
   readonly #loader: Loader;
   readonly #tensors: (batches: readonly Batch[]) => BatchTensors;
   readonly #optimizer: Optimizer;
+  readonly #scaler: LossScaler | null;
   readonly #setFactor: (factor: number) => void;
   readonly #ordinary: OrdinaryClassifier | undefined;
 
@@ -50,15 +53,22 @@ export class PretrainTask implements TrainingTask<Batch> {
       size: recipe.data.size,
       augment: recipe.transforms,
       seed: recipe.seed,
-      workers: recipe.data.workers,
+      workers: batchesAhead(recipe),
       shuffle: true,
+      share: processes(),
       onBadImage: "skip",
     });
     this.steps = planStart(recipe, dataset.samples.length).steps;
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = startOptimizer(model, pretrain));
     if (ordinary) {
-      this.#ordinary = new OrdinaryClassifier({ model: ordinary, ...startOptimizer(ordinary, pretrain), recipe });
+      this.#ordinary = new OrdinaryClassifier({
+        model: ordinary,
+        ...startOptimizer(ordinary, pretrain),
+        scaler: lossScalerFor(recipe),
+        recipe,
+      });
     }
+    this.#scaler = lossScalerFor(recipe);
   }
 
   get remedy(): string {
@@ -76,21 +86,26 @@ export class PretrainTask implements TrainingTask<Batch> {
     if (epochs === 0) return;
     const { features, tags } = await this.#features(progress);
     using bar = progress.task({ label: "probe: head", total: epochs, unit: "epochs" });
-    trainProbe(model, features, tags, { epochs, lr, onEpoch: (done) => bar.update(done) });
+    // A minute of work on few numbers: every process does all of it, alike.
+    byItself(() => trainProbe(model, features, tags, { epochs, lr, onEpoch: (done) => bar.update(done) }));
     features.dispose();
     tags.dispose();
   }
 
   async #features(progress: Progress): Promise<{ features: Tensor; tags: Tensor }> {
     const { model, info, dataset, recipe } = this.#options;
-    const batchSize = Math.min(16, dataset.samples.length);
+    const group = processes();
+    // Sixteen, or what is nearest to it of a number that the processes can share.
+    const most = Math.min(Math.max(16, group.size), dataset.samples.length);
+    const batchSize = most - (most % group.size);
     const loader = new Loader(dataset, {
       batchSize,
       size: recipe.data.size,
       augment: { crop: "resize", flip: 0 },
       seed: recipe.seed,
-      workers: recipe.data.workers,
+      workers: batchesAhead(recipe),
       shuffle: false,
+      share: group,
       onBadImage: "skip",
     });
     const features: Tensor[] = [];
@@ -102,9 +117,9 @@ export class PretrainTask implements TrainingTask<Batch> {
       await safePoint();
       scope(() => {
         const { pixels, tags: rows } = this.#tensors([batch]);
-        const images = normalise(pixels.to({ device: recipe.device }), info);
-        features.push(keep(this.#forward(() => pooledFeatures(model, images))));
-        tags.push(keep(rows.clone().to({ device: recipe.device })));
+        const images = normalise(upload(pixels, recipe.device), info);
+        features.push(keep(cat(group.gather(this.#forward(() => pooledFeatures(model, images))))));
+        tags.push(keep(upload(cat(group.gather(rows)), recipe.device)));
       });
       bar.update((i + 1) * batchSize);
     }
@@ -126,19 +141,20 @@ export class PretrainTask implements TrainingTask<Batch> {
       model,
       optimizer: this.#optimizer,
       setFactor: this.#setFactor,
+      scaler: this.#scaler,
       ordinary: this.#ordinary,
-      images: normalise(pixels.to({ device }), info),
-      tags: tags.to({ device }),
+      images: normalise(upload(pixels, device), info),
+      tags: upload(tags, device),
       chosen: this.#ordinary?.draw(tags).to({ device }),
       recipe,
       progress: { step, steps: this.steps },
-      bf16: usesBf16(recipe),
+      precision: precisionOf(recipe),
     });
   }
 
   #forward<T>(body: () => T): T {
     const { recipe } = this.#options;
-    return autocast({ enabled: usesBf16(recipe), dtype: "bfloat16", device: recipe.device }, body);
+    return withPrecision(precisionOf(recipe), recipe.device, body);
   }
 
   save(): CheckpointContent {
@@ -147,18 +163,27 @@ export class PretrainTask implements TrainingTask<Batch> {
     const ordinary = this.#ordinary?.save();
     return {
       tensors: { model: model.stateDict(), optimizer: this.#optimizer.stateDict(), random, ...ordinary?.tensors },
-      state: { classes: this.#options.info.classes, loader: this.#loader.state(), ...ordinary?.state },
+      state: {
+        classes: this.#options.info.classes,
+        loader: this.#loader.state(),
+        scaler: this.#scaler?.state(),
+        ...ordinary?.state,
+      },
     };
   }
 
   restore(saved: SavedCheckpoint): void {
-    const { tensors, state } = saved;
+    const { tensors, state, step } = saved;
+    const { recipe, note = () => {} } = this.#options;
     assertSameClasses(state.classes, this.#options.info.classes);
     this.#options.model.loadStateDict(tensors.model ?? new Map());
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
     this.#ordinary?.restore(saved);
-    restoreRandomState(tensors.random ?? new Map());
+    const { device, seed } = recipe;
+    const then = restoreRandomState(tensors.random ?? new Map(), { device, seed, steps: step });
+    if (then !== processes().size) note(otherDraws(then));
+    this.#scaler?.restore(state.scaler as LossScalerState);
   }
 
   async close(): Promise<void> {

@@ -8,7 +8,7 @@ import { manualSeed, rand, randint, scope, setThreads, type Tensor } from "../to
 import { withoutInit } from "../torch/nn/index.ts";
 import type { Recipe } from "./config.ts";
 import { csrmStep } from "./csrm-step.ts";
-import { createOptimizer, normalise, prepare, startFreeze, startOptimizer, usesBf16 } from "./network.ts";
+import { createOptimizer, normalise, precisionOf, prepare, startFreeze, startOptimizer } from "./network.ts";
 import { OrdinaryClassifier } from "./ordinary-classifier.ts";
 import { startStep } from "./start-step.ts";
 import { updateNetworks } from "./update.ts";
@@ -50,7 +50,7 @@ export function randomStep(student: CSRM, info: ModelInfo & { kind: "csrm" }, re
         rng,
         recipe,
         progress: { ...progress, step },
-        precision: usesBf16(recipe) ? "bf16" : "fp32",
+        precision: precisionOf(recipe),
       });
       updateNetworks({ total, student, teacher, optimizer, setFactor, recipe, progress: { ...progress, step } });
       return read({ total, losses }, started);
@@ -85,7 +85,7 @@ export function randomStart(model: Classifier, info: ModelInfo, recipe: Recipe):
       const images = normalise(pixels, info);
       const progress = { step, steps: 2 };
       return read(
-        startStep({ ...learner, ordinary, images, tags, chosen, recipe, progress, bf16: usesBf16(recipe) }),
+        startStep({ ...learner, ordinary, images, tags, chosen, recipe, progress, precision: precisionOf(recipe) }),
         started,
       );
     });

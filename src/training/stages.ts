@@ -9,7 +9,7 @@ import type { CSRM } from "../models/csrm.ts";
 import { buildModel, type ModelInfo, modelInfo, modelMetadata, saveModel } from "../models/model-file.ts";
 import type { Progress, Task } from "../progress.ts";
 import type { Stage } from "../run-stage.ts";
-import { liveTensors, manualSeed, saveTensors, scope, setThreads } from "../torch/index.ts";
+import { liveTensors, manualSeed, processes, saveTensors, scope, setThreads } from "../torch/index.ts";
 import { withoutInit } from "../torch/nn/index.ts";
 import { CheckpointFolder, readCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
@@ -19,6 +19,7 @@ import { describeModel, loadStart, prepare, startFreeze } from "./network.ts";
 import { ordinaryPrior, type Prior } from "./ordinary-prior.ts";
 import { PretrainTask } from "./pretrain-task.ts";
 import { loadStartFile } from "./start-file.ts";
+import { assertDivisible, assertMethod, assertShared, ownThreads, trainTogether } from "./together.ts";
 import { TrainTask } from "./train-task.ts";
 
 export interface StageOptions {
@@ -58,6 +59,8 @@ export async function pretrainStage(options: StageOptions): Promise<StageResult>
 /** @param prior what P-NOC's second classifier begins with; the other methods have none */
 async function startClassifier(options: StageOptions, prior?: Prior): Promise<StageResult> {
   const { recipe, dataset, progress } = options;
+  assertDivisible({ "pretrain.batch": recipe.pretrain.batch });
+  assertMethod(recipe.pretrain.method);
   begin(recipe);
   const info = describeModel(recipe, "classifier", dataset.classes);
   const model: Classifier = buildModel(info);
@@ -66,15 +69,18 @@ async function startClassifier(options: StageOptions, prior?: Prior): Promise<St
   prepare(model, settings, recipe.device);
   const checkpoints = checkpointFolder(options);
   const begun = existsSync(checkpoints.last);
+  assertShared("last checkpoint", begun);
   const ordinary = prior ? withoutInit(() => buildModel(info)) : null;
   // Once there is a checkpoint, that has the second classifier's weights as well.
   if (prior && ordinary && !begun) loadStartFile(ordinary, { file: prior.model, info, progress });
   // The second classifier keeps the statistics that it has of whole images.
   if (ordinary) prepare(ordinary, { ...settings, batch_norm: "frozen" }, recipe.device);
-  const task = new PretrainTask({ model, info, dataset, recipe, ordinary });
+  const task = new PretrainTask({ model, info, dataset, recipe, ordinary, note: progress.note });
   if (!begun) await task.probe(progress);
+  const endTogether = trainTogether([model], recipe);
   const result = await runTraining(task, options, checkpoints);
-  if (result.finished) saveModel(result.model, model, info);
+  endTogether();
+  if (result.finished) save(result.model, model, info);
   model.dispose();
   ordinary?.dispose();
   return result;
@@ -84,6 +90,8 @@ async function startClassifier(options: StageOptions, prior?: Prior): Promise<St
 export async function trainStage(options: StageOptions & { start: string }): Promise<StageResult> {
   const { recipe, dataset, progress, start } = options;
   assertTagged(dataset);
+  const { labelled, unlabelled } = recipe.batch;
+  assertDivisible({ "batch.labelled": labelled, "batch.unlabelled": unlabelled });
   begin(recipe);
   const info = describeModel(recipe, "csrm", dataset.classes) as ModelInfo & { kind: "csrm" };
   const student: CSRM = buildModel(info);
@@ -93,7 +101,7 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   // Its second look is in training mode for the dropout's sake; statistics of its own would undo the average of the student's.
   prepare(teacher, { ...recipe.model, batch_norm: "frozen" }, recipe.device);
   teacher.copyFrom(student);
-  const task = new TrainTask({ student, teacher, info, dataset, recipe });
+  const task = new TrainTask({ student, teacher, info, dataset, recipe, note: progress.note });
   if (task.warmup >= task.steps) {
     progress.note(
       `all ${task.steps} steps are warm-up, so L_s2c, L_u and L_m never run; set schedule.warmup_steps below schedule.steps`,
@@ -101,8 +109,10 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   }
   const checkpoints = checkpointFolder(options);
   assertKept(recipe, checkpoints.kept(task.steps, recipe.checkpoints.every_steps));
+  const endTogether = trainTogether([student, teacher], recipe);
   const result = await runTraining(task, options, checkpoints);
-  if (result.finished) saveModel(result.model, teacher, info);
+  endTogether();
+  if (result.finished) save(result.model, teacher, info);
   student.dispose();
   teacher.dispose();
   return result;
@@ -138,9 +148,15 @@ function assertKept({ predict, checkpoints }: Recipe, kept: readonly number[]): 
   );
 }
 
+/** Written by the first process; the others go on when it is there. */
+function save(file: string, model: Classifier | CSRM, info: ModelInfo): void {
+  if (processes().rank === 0) saveModel(file, model, info);
+  processes().exchange(null);
+}
+
 /** What every stage does first. */
 export function begin(recipe: Recipe): void {
-  setThreads(recipe.threads);
+  setThreads(ownThreads(recipe.threads));
   manualSeed(recipe.seed);
 }
 
@@ -167,8 +183,10 @@ export async function runTraining<B>(
     logEvery: recipe.log.every_steps,
     stop,
     onStart(done) {
-      metrics = stage.metrics(done);
-      events = new EventsWriter(stage.path, done);
+      if (processes().rank === 0) {
+        metrics = stage.metrics(done);
+        events = new EventsWriter(stage.path, done);
+      }
       bar = progress.task({ label: options.label ?? stage.name, total: task.steps, initial: done, unit: "steps" });
     },
     onRecord(record) {

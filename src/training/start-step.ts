@@ -7,9 +7,10 @@ import { classificationLoss } from "../losses/classification.ts";
 import { fullPrecision } from "../losses/functional.ts";
 import { reconstructionLoss } from "../losses/reconstruction.ts";
 import { cutIntoTiles, joinTiles } from "../models/puzzle.ts";
-import { autocast, type Tensor } from "../torch/index.ts";
+import { type Precision, type Tensor, withPrecision } from "../torch/index.ts";
 import type { Recipe } from "./config.ts";
-import { descend, type Learner } from "./learner.ts";
+import type { Descended } from "./descend.ts";
+import { type Learner, learn } from "./learner.ts";
 import type { OrdinaryClassifier } from "./ordinary-classifier.ts";
 import { learningRateFactor, rampValue } from "./schedules.ts";
 
@@ -26,16 +27,14 @@ export interface StartStepInput extends Learner {
   recipe: Pick<Recipe, "pretrain" | "schedule" | "device">;
   /** `step` counts from 0. */
   progress: { step: number; steps: number };
-  bf16: boolean;
+  precision: Precision;
 }
 
-export interface StartStepOutput {
+export interface StartStepOutput extends Descended {
   /** The weighted sum of all losses, of both networks. */
   total: Tensor;
   /** Without their weights. */
   losses: Record<string, Tensor>;
-  /** Of all gradients of all networks together, before clipping; null without gradients. */
-  norm: Tensor | null;
   stats: Record<string, Tensor | number>;
 }
 
@@ -46,13 +45,12 @@ export function startStep(input: StartStepInput): StartStepOutput {
   const t = progress.step / progress.steps;
   const factor = learningRateFactor(progress.step, progress.steps, schedule.decay);
   const update = { clipNorm: pretrain.clip_norm, factor };
-  const forward = <T>(body: () => T): T =>
-    autocast({ enabled: input.bf16, dtype: "bfloat16", device: recipe.device }, body);
+  const forward = <T>(body: () => T): T => withPrecision(input.precision, recipe.device, body);
 
   const own = classifierTerms({ model, images, tags, pretrain, t, forward });
   const stats = { ...own.stats, lr: pretrain.lr * factor };
   if (pretrain.method !== "pnoc") {
-    return { total: own.total, losses: own.losses, norm: descend(input, own.total, update), stats };
+    return { total: own.total, losses: own.losses, ...learn(input, own.total, update), stats };
   }
   if (!ordinary || !chosen || !own.cam) {
     throw expected("a second classifier and the classes to erase", "a step of P-NOC", undefined);
@@ -60,12 +58,12 @@ export function startStep(input: StartStepInput): StartStepOutput {
   const erasure = { images, cam: own.cam, chosen };
   const judged = ordinary.judge(erasure, { tags, t, forward });
   const generator = own.total.add(judged.weighted);
-  const norm = descend(input, generator, update);
+  const descended = learn(input, generator, update);
   const learned = ordinary.learn(erasure, { tags, t, forward, ...update });
   return {
     total: generator.detach().add(learned.weighted.detach()),
     losses: { ...own.losses, erasure: judged.loss, ordinary: learned.loss },
-    norm: together([norm, learned.norm]),
+    ...together(descended, learned.descended),
     stats: { ...stats, ...judged.stats, ...learned.stats },
   };
 }
@@ -106,12 +104,12 @@ function classifierTerms({ model, images, tags, pretrain, t, forward }: Classifi
   return { losses, total, cam: whole.cam!, stats: { reconstruction_weight } };
 }
 
-/** The norm of several norms. */
-function together(norms: readonly (Tensor | null)[]): Tensor | null {
-  const known = norms.filter((norm) => norm !== null);
-  if (known.length < 2) return known[0] ?? null;
-  return known
-    .map((norm) => norm.mul(norm))
-    .reduce((sum, square) => sum.add(square))
-    .sqrt();
+/** Two networks as one: the norm of all their gradients, the smaller scale, and whether one of them left the step out. */
+function together(a: Descended, b: Descended): Descended {
+  const norms = [a.norm, b.norm].filter((norm) => norm !== null);
+  const norm = norms.length < 2 ? (norms[0] ?? null) : norms[0]!.mul(norms[0]!).add(norms[1]!.mul(norms[1]!)).sqrt();
+  if (!a.scaling || !b.scaling) return { norm };
+  const scale = Math.min(a.scaling.scale, b.scaling.scale);
+  const skipped = a.scaling.skipped + b.scaling.skipped;
+  return { norm, scaling: { scale, skipped, now: a.scaling.now || b.scaling.now } };
 }

@@ -3,7 +3,7 @@
 import type { Rng } from "../data/rng.ts";
 import type { MemoryBank } from "../losses/memory-bank.ts";
 import type { CSRMForwardOptions, CSRMOutput } from "../models/csrm.ts";
-import type { Tensor } from "../torch/index.ts";
+import type { Precision, Tensor } from "../torch/index.ts";
 import type { Recipe } from "./config.ts";
 import type { Span } from "./schedules.ts";
 
@@ -47,5 +47,5 @@ export interface StepInput {
   /** `step` counts from 0. */
   progress: Span & { step: number };
   /** Of the networks; losses are computed in float32. */
-  precision: "fp32" | "bf16";
+  precision: Precision;
 }

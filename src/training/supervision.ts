@@ -1,10 +1,10 @@
 /** The teacher's part of a step: pseudo-labels from its CAMs, ClassMix, its segmentation as labels, and its noisy look at the mixed images. */
 
-import { fullPrecision, VOID } from "../losses/functional.ts";
+import { fullPrecision, resizeNearest, VOID } from "../losses/functional.ts";
 import type { TeacherLabels } from "../losses/teacher-labels.ts";
 import type { CSRMForwardOptions, CSRMOutput } from "../models/csrm.ts";
-import { autocast, full, noGrad, scope, type Tensor, tensor } from "../torch/index.ts";
-import { chooseMix, drawPartners, mixPixels, mixTags, type Partners } from "./classmix.ts";
+import { full, noGrad, scope, type Tensor, tensor, withPrecision } from "../torch/index.ts";
+import { chooseMix, drawPartners, type Mix, mixPixels, mixTags, type Partners } from "./classmix.ts";
 import { pseudoLabels } from "./pseudo-labels.ts";
 import type { StepInput, StepNetwork } from "./step-input.ts";
 import type { StepTerms } from "./step-terms.ts";
@@ -20,16 +20,19 @@ export interface Supervision {
   /** The teacher's segmentation of the plain images, mixed along and limited to the tags; where a loss reads it. */
   taught?: TeacherLabels;
   /** Its second look, where a loss reads it. */
-  noisy?: {
-    /** [B, K, h, w] at the decoder's stride. */
-    probabilities: Tensor;
-    /** [U, H, W] of the unlabelled half. */
-    entropies?: Tensor;
-    /** [B, D, h, w] */
-    rep?: Tensor;
-  };
+  noisy?: SecondLook;
   /** How many images were pasted onto. */
   mixed: number;
+}
+
+/** What the teacher makes of the mixed images. */
+export interface SecondLook {
+  /** [B, K, h, w] at the decoder's stride. */
+  probabilities: Tensor;
+  /** [U, H, W] of the unlabelled half. */
+  entropies?: Tensor;
+  /** [B, D, h, w] */
+  rep?: Tensor;
 }
 
 /** Nothing here is recorded for backward. Leaves the teacher in training mode if it looked twice. */
@@ -42,7 +45,9 @@ export function supervise(input: StepInput, { weights }: StepTerms): Supervision
       const teaches = noisy || weights.s2c > 0;
 
       teacher.train(false);
-      const plain = look(teacher, input.images, { cam: true, seg: teaches, rep: false }, precision);
+      const once = noisy && !recipe.ema.second_look;
+      const rep = weights.contrast > 0;
+      const plain = look(teacher, input.images, { cam: true, seg: teaches, rep: once && rep }, precision);
 
       const partners = drawPartners(batch, recipe.classmix, rng);
       const plainLabels = labelsWhereNeeded(plain.cam!, partners, input);
@@ -57,12 +62,22 @@ export function supervise(input: StepInput, { weights }: StepTerms): Supervision
       if (!noisy) return { ...mixed, taught };
 
       teacher.train(true);
-      const second = look(teacher, images, { cam: false, seg: true, rep: weights.contrast > 0 }, precision);
-      const rest = second.seg!.narrow(0, labelled, batch - labelled);
+      const { seg, rep: seen } = once
+        ? mixedAlong(plain, mix)
+        : look(teacher, images, { cam: false, seg: true, rep }, precision);
+      const rest = seg!.narrow(0, labelled, batch - labelled);
       const entropies = weights.unsupervised > 0 ? upsampledEntropy(rest, [height, width]) : undefined;
-      return { ...mixed, taught, noisy: { probabilities: second.seg!.softmax(1), entropies, rep: second.rep } };
+      return { ...mixed, taught, noisy: { probabilities: seg!.softmax(1), entropies, rep: seen } };
     }),
   );
+}
+
+/** A look at the plain images as one at the mixed ones: each pixel of the decoder's maps from the image that it was pasted from. */
+function mixedAlong({ seg, rep }: CSRMOutput, mix: Mix | null): Pick<CSRMOutput, "seg" | "rep"> {
+  if (!mix) return { seg, rep };
+  const mask = resizeNearest(mix.mask, seg!.shape.slice(2) as [number, number]);
+  const strided = { ...mix, mask };
+  return { seg: mixPixels(seg!, strided), rep: rep && mixPixels(rep, strided) };
 }
 
 /**
@@ -76,8 +91,8 @@ export function look(
   precision: StepInput["precision"],
 ): CSRMOutput {
   return scope(() => {
-    const options = { enabled: precision === "bf16", dtype: "bfloat16", device: images.device } as const;
-    const { logits, cam, seg, rep } = autocast(options, () => network.forward(images, outputs));
+    const forward = () => network.forward(images, outputs);
+    const { logits, cam, seg, rep } = withPrecision(precision, images.device, forward);
     return { logits: fullPrecision(logits), cam: cam && fullPrecision(cam), seg: seg && fullPrecision(seg), rep };
   });
 }

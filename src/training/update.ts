@@ -1,8 +1,9 @@
 /** What follows a step's losses: backward, clipping, the optimiser at its scheduled rate, and the teacher's move. */
 import type { Tensor } from "../torch/index.ts";
 import type { Module } from "../torch/nn/index.ts";
-import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
+import type { LossScaler, Optimizer } from "../torch/optim/index.ts";
 import type { Recipe } from "./config.ts";
+import { type Descended, descend } from "./descend.ts";
 import { updateTeacher, updateTeacherStatistics } from "./ema.ts";
 import { emaDecay, learningRateFactor, type Span } from "./schedules.ts";
 
@@ -12,6 +13,8 @@ export interface Update {
   student: Module;
   teacher: Module;
   optimizer: Optimizer;
+  /** Where losses are scaled. */
+  scaler?: LossScaler | null;
   /** Scales all learning rates; see createOptimizer. */
   setFactor(factor: number): void;
   recipe: Pick<Recipe, "optimizer" | "schedule" | "ema">;
@@ -19,24 +22,25 @@ export interface Update {
   progress: Span & { step: number };
 }
 
-/** @returns the gradients' norm before clipping (null without gradients), the rates' factor and the teacher's decay of this step */
-export function updateNetworks({ total, student, teacher, optimizer, setFactor, recipe, progress }: Update): {
-  norm: Tensor | null;
-  factor: number;
-  decay: number;
-} {
+/** @returns what became of the step, the rates' factor and the teacher's decay in it */
+export function updateNetworks({
+  total,
+  student,
+  teacher,
+  optimizer,
+  scaler = null,
+  setFactor,
+  recipe,
+  progress,
+}: Update): Descended & { factor: number; decay: number } {
   const { step, steps, warmup } = progress;
   const { schedule, ema } = recipe;
-  // Without a graph there is nothing to learn in this step: a recipe may leave only losses that begin after the warm-up.
-  if (total.requiresGrad) total.backward();
-  const norm = clipGradNorm(student.parameters(), recipe.optimizer.clip_norm);
   const factor = learningRateFactor(step, steps, schedule.decay);
   setFactor(factor);
-  optimizer.step();
-  optimizer.zeroGrad();
+  const descended = descend({ total, network: student, optimizer, clipNorm: recipe.optimizer.clip_norm, scaler });
   const copySteps = schedule.ema_warmup_steps ?? warmup;
   const decay = emaDecay(step + 1, { warmup, copySteps, decay: ema.decay });
   updateTeacher(teacher, student, decay);
   updateTeacherStatistics(teacher, student, decay);
-  return { norm, factor, decay };
+  return { ...descended, factor, decay };
 }

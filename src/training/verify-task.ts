@@ -5,12 +5,14 @@ import type { Batch, Dataset } from "../data/types.ts";
 import { fullPrecision } from "../losses/functional.ts";
 import { labelMapLosses } from "../losses/label-map.ts";
 import { inOrder, type Segmenter, type SegmenterInfo } from "../models/segmenter.ts";
-import { autocast, fromTypedArray, type Tensor } from "../torch/index.ts";
-import { clipGradNorm, type Optimizer } from "../torch/optim/index.ts";
+import { fromTypedArray, type Tensor, withPrecision } from "../torch/index.ts";
+import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
+import { batchesAhead, upload } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
+import { descend } from "./descend.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
-import { createOptimizer, divergenceRemedy, normalise, usesBf16 } from "./network.ts";
+import { createOptimizer, divergenceRemedy, lossScalerFor, normalise, precisionOf } from "./network.ts";
 import { randomState, restoreRandomState } from "./random-state.ts";
 import { learningRateFactor } from "./schedules.ts";
 
@@ -30,11 +32,12 @@ export class VerifyTask implements TrainingTask<Batch> {
   readonly #options: VerifyOptions;
   readonly #loader: Loader;
   readonly #optimizer: Optimizer;
+  readonly #scaler: LossScaler | null;
   readonly #setFactor: (factor: number) => void;
 
   constructor(options: VerifyOptions) {
     const { segmenter, info, dataset, labels, recipe } = options;
-    const { verify, data, seed } = recipe;
+    const { verify, seed } = recipe;
     this.#options = options;
     const { resize, kernel, place, flip } = verify;
     const [red, green, blue] = info.mean.map((mean) => Math.round(mean * 255));
@@ -43,11 +46,12 @@ export class VerifyTask implements TrainingTask<Batch> {
       size: verify.size,
       pairs: { labels, resize, kernel, place, flip, padding: [red!, green!, blue!] },
       seed,
-      workers: data.workers,
+      workers: batchesAhead(recipe),
       onBadImage: "skip",
     });
     this.steps = verifySteps(recipe, dataset.samples.length);
     ({ optimizer: this.#optimizer, setFactor: this.#setFactor } = verifyOptimizer(segmenter, recipe));
+    this.#scaler = lossScalerFor(recipe);
   }
 
   get remedy(): string {
@@ -65,12 +69,13 @@ export class VerifyTask implements TrainingTask<Batch> {
   step({ images, labels, height, width, ids }: Batch, step: number): StepReport {
     const { segmenter, info, recipe } = this.#options;
     const { device } = recipe;
-    const pixels = fromTypedArray(images, [ids.length, height, width, 3]).to({ device });
+    const pixels = upload(fromTypedArray(images, [ids.length, height, width, 3]), device);
     return verifyStep({
       segmenter,
       images: inOrder(normalise(pixels, info), info),
-      labels: fromTypedArray(labels!, [ids.length, height, width]).to({ device }),
+      labels: upload(fromTypedArray(labels!, [ids.length, height, width]), device),
       optimizer: this.#optimizer,
+      scaler: this.#scaler,
       setFactor: this.#setFactor,
       recipe,
       progress: { step, steps: this.steps },
@@ -85,17 +90,18 @@ export class VerifyTask implements TrainingTask<Batch> {
         optimizer: this.#optimizer.stateDict(),
         random: randomState(recipe.device),
       },
-      state: { classes: info.classes, loader: this.#loader.state() },
+      state: { classes: info.classes, loader: this.#loader.state(), scaler: this.#scaler?.state() },
     };
   }
 
-  restore({ tensors, state }: SavedCheckpoint): void {
-    const { segmenter, info } = this.#options;
+  restore({ tensors, state, step }: SavedCheckpoint): void {
+    const { segmenter, info, recipe } = this.#options;
     assertSameClasses(state.classes, info.classes);
     segmenter.model.loadStateDict(tensors.model ?? new Map());
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
-    restoreRandomState(tensors.random ?? new Map());
+    restoreRandomState(tensors.random ?? new Map(), { device: recipe.device, seed: recipe.seed, steps: step });
+    this.#scaler?.restore(state.scaler as LossScalerState);
   }
 
   async close(): Promise<void> {
@@ -130,6 +136,8 @@ export interface VerifyStep {
   /** [B, H, W] uint8: channels of the network, 255 = none. */
   labels: Tensor;
   optimizer: Optimizer;
+  /** For float16. */
+  scaler?: LossScaler | null;
   setFactor(factor: number): void;
   recipe: Pick<Recipe, "verify" | "device" | "precision">;
   /** `step` counts from 0. */
@@ -142,22 +150,20 @@ export function verifyStep({
   images,
   labels,
   optimizer,
+  scaler = null,
   setFactor,
   recipe,
   progress,
 }: VerifyStep): StepReport {
   const { verify, device } = recipe;
-  const looks = autocast({ enabled: usesBf16(recipe), dtype: "bfloat16", device }, () => segmenter.looks(images));
+  const looks = withPrecision(precisionOf(recipe), device, () => segmenter.looks(images));
   const { outputs, lossAt, model } = segmenter;
   const each = labelMapLosses(looks.map(fullPrecision), labels, { at: lossAt, smoothing: verify.label_smoothing });
   const total = each.reduce((sum, loss) => sum.add(loss));
-  total.backward();
-  const norm = clipGradNorm(model.parameters(), verify.clip_norm);
   const changed = progress.step - (progress.step % verify.decay_every);
   const factor = learningRateFactor(changed, progress.steps, verify.decay);
   setFactor(factor);
-  optimizer.step();
-  optimizer.zeroGrad();
+  const descended = descend({ total, network: model, optimizer, clipNorm: verify.clip_norm, scaler });
   const losses = Object.fromEntries(outputs.map((name, i) => [name, each[i]!]));
-  return { total, losses, norm, stats: { lr: verify.lr * factor } };
+  return { total, losses, ...descended, stats: { lr: verify.lr * factor } };
 }

@@ -7,10 +7,10 @@ import {
   checkAddon,
   checkCpu,
   checkDisk,
-  checkGloo,
   checkGpus,
   checkLibtorch,
   checkNode,
+  checkProcesses,
   checkSameLibtorch,
   checkSharp,
   type Runtime,
@@ -24,12 +24,14 @@ const libtorch: Libtorch = {
   cxx11Abi: 1,
   cuda: false,
   gloo: false,
+  nccl: null,
 };
 const runtime: Runtime = {
   libtorch: "1.13.0",
   cpuCapability: "AVX2",
   threads: 1,
   cudaDevices: 0,
+  processGroups: [],
   config: "  - Intel(R) MKL-DNN v2.6.3 (Git Hash N/A)\n",
 };
 const cpu = { model: "Some CPU", cores: 8, avx2: true, avx512: true, bf16: true };
@@ -90,9 +92,13 @@ describe("doctor", () => {
     expect(checkGpus(cudaLibtorch, { value: { ...runtime, cudaDevices: 2 } }, true)).toMatchObject({ state: "ok" });
   });
 
-  it("says where Gloo's headers come from", () => {
-    expect(checkGloo({ value: libtorch })[0]?.fix).toBe("apt-get install libgloo-dev");
-    expect(checkGloo({ value: { ...libtorch, gloo: true } })[0]?.state).toBe("ok");
+  it("says whether several processes can train, and what that needs", () => {
+    const state = (found: Partial<Libtorch>, processGroups: string[]) =>
+      checkProcesses({ value: { ...libtorch, ...found } }, { value: { ...runtime, processGroups } })[0]!;
+    expect(state({ gloo: true }, ["gloo"])).toMatchObject({ state: "ok" });
+    expect(state({}, []).fix).toBe("apt-get install libgloo-dev, then node scripts/setup.mjs");
+    expect(state({ source: "pytorch" }, [])).toMatchObject({ state: "info", fix: undefined });
+    expect(state({ gloo: true }, [])).toMatchObject({ state: "warn", fix: "node scripts/setup.mjs builds it anew" });
   });
 
   it("fails without sharp and warns when the disk is nearly full", () => {

@@ -41,6 +41,22 @@ describe("csrm experiment threshold", () => {
     expect((await sharp(path.join(out, "figure.png")).metadata()).width).toBe(2 * 660);
   });
 
+  it("takes paths that end alike for different things, unless a label says that they are one", async () => {
+    const root = temporaryFolder("threshold");
+    const runs = ["before", "after"].map((name) => {
+      mkdirSync(path.join(root, name));
+      return saveRun(path.join(root, name, "animals"), [swept({ 0.1: name === "before" ? 0.5 : 0.6 }, {})]);
+    });
+    const names = async (...paths: string[]) => {
+      const { stdout } = await csrm("experiment", "threshold", ...paths, "--out", path.join(root, "out"), "--json");
+      return JSON.parse(stdout).curves.map(({ name }: { name: string }) => name);
+    };
+    expect(await names(...runs)).toEqual(runs);
+    expect(await names(...runs.map((run) => path.join(run, "evaluate/val-csrm.json")))).toHaveLength(2);
+    expect(await names(runs[0]!, `b=${runs[1]}`)).toEqual(["animals", "b"]);
+    expect(await names(...runs.map((run) => `one=${run}`))).toEqual(["one: CSRM"]);
+  });
+
   it("names the lists that have sweeps, and what is no run", async () => {
     const root = temporaryFolder("threshold");
     const run = saveRun(path.join(root, "a"), [swept({ 0.1: 0.5 }, {})]);

@@ -165,6 +165,33 @@ describe("csrm verify --submission", () => {
       "--submission by itself",
     );
     expect(existsSync(tar)).toBe(false);
+    expect((await csrm("verify", "--submission", tar.replace(/tar$/, "zip"), "--out", out)).stderr).toMatch(
+      /expected a \.tar file for --submission, got .*voc\.zip/,
+    );
+  });
+
+  it("takes another list without another training", async () => {
+    writeFileSync(path.join(root, "ImageSets/Segmentation/other.txt"), "val_00002\n");
+    const tar = path.join(temporaryFolder("tar"), "voc.tar");
+    const before = statSync(path.join(out, "verify/model.safetensors")).mtimeMs;
+    const args = ["--submission", tar, "--set", "verify.test=other", "--out", out, "--json"];
+    const { code, stdout, stderr } = await csrm("verify", ...args);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ images: 1, list: "other" });
+    expect(statSync(path.join(out, "verify/model.safetensors")).mtimeMs).toBe(before);
+  });
+});
+
+describe("csrm experiment with verify.enabled", () => {
+  it("verifies the rows, but not the start that they share, which has no masks of its own", async () => {
+    const folder = path.join(temporaryFolder("rows"), "ablation");
+    const set = ["verify.enabled=true", "predict.crf=false", "schedule={steps: 2, warmup_steps: 1}"];
+    const args = [...common(), ...set.flatMap((each) => ["--set", each]), "--rows", "s", "--out", folder];
+    const { code, stderr, stdout } = await csrm("experiment", "ablation", "toy-tiny", ...args);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^ *start .*–/m);
+    expect(existsSync(path.join(folder, "runs/start-s0/verify"))).toBe(false);
+    expect(existsSync(path.join(folder, "runs/s-s0/verify/model.safetensors"))).toBe(true);
   });
 });
 

@@ -1,11 +1,12 @@
 /** What the set-up script decides, case by case. */
 import { describe, expect, it } from "vitest";
-import { FAST_BLAS, type Facts, packagesState, planSetup } from "../../scripts/setup-plan.mjs";
+import { FAST_BLAS, type Facts, GLOO, packagesState, planSetup } from "../../scripts/setup-plan.mjs";
 
 const complete: Facts = {
   node: "v20.19.0",
   libtorch: { error: null, missing: false },
   slowBlas: false,
+  noGloo: false,
   compiler: true,
   apt: true,
   privilege: "root",
@@ -28,7 +29,7 @@ describe("planSetup", () => {
       sources: "changed",
     };
     expect(planSetup(facts).actions).toEqual([
-      { kind: "apt", packages: ["libtorch-dev", FAST_BLAS, "g++"], sudo: false, optional: false },
+      { kind: "apt", packages: ["libtorch-dev", FAST_BLAS, GLOO, "g++"], sudo: false, optional: false },
       { kind: "npm", reason: "missing" },
       { kind: "native" },
       { kind: "build" },
@@ -43,7 +44,7 @@ describe("planSetup", () => {
   it("names the apt command and the three ways to a libtorch when it may not install", () => {
     const { actions, problem } = planSetup({ ...complete, libtorch: noLibtorch, compiler: false, privilege: null });
     expect(actions).toEqual([]);
-    expect(problem).toContain(`apt-get install -y libtorch-dev ${FAST_BLAS} g++`);
+    expect(problem).toContain(`apt-get install -y libtorch-dev ${FAST_BLAS} ${GLOO} g++`);
     for (const way of ["apt-get install libtorch-dev", "LIBTORCH=/path", "LIBTORCH_USE_PYTORCH=1"])
       expect(problem).toContain(way);
   });
@@ -70,6 +71,13 @@ describe("planSetup", () => {
     const without = planSetup({ ...complete, slowBlas: true, privilege: null });
     expect(without.actions).toEqual([{ kind: "native" }]);
     expect(without.notes.join()).toContain(FAST_BLAS);
+  });
+
+  it("adds the headers for several processes where it may, and says nothing where it may not", () => {
+    const [first] = planSetup({ ...complete, noGloo: true }).actions;
+    expect(first).toEqual({ kind: "apt", packages: [GLOO], sudo: false, optional: true });
+    const without = planSetup({ ...complete, noGloo: true, privilege: null });
+    expect(without).toEqual({ actions: [{ kind: "native" }], notes: [], problem: null });
   });
 
   it.each(["v18.20.0", "v20.18.9"])("refuses Node %s", (node) => {

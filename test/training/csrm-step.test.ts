@@ -7,6 +7,8 @@ import { segmentationLoss } from "../../src/losses/segmentation.ts";
 import { full, grad, liveTensors, noGrad, scope, type Tensor, tensor } from "../../src/torch/index.ts";
 import { csrmStep } from "../../src/training/csrm-step.ts";
 import { pseudoLabels } from "../../src/training/pseudo-labels.ts";
+import { termsAt } from "../../src/training/step-terms.ts";
+import { supervise } from "../../src/training/supervision.ts";
 import { smallRecipe, stepInput, type TinyNetwork } from "./tiny-network.ts";
 
 const off = { probability: 0, scope: "image" } as const;
@@ -60,6 +62,42 @@ describe("a training step", () => {
     const plain = stepInput({ recipe: smallRecipe({ unsupervised: { weight: 0 }, contrast: { weight: 0 } }) });
     csrmStep(plain);
     expect(plain.teacher.calls).toEqual([{ training: false, outputs: { cam: true, seg: true, rep: false } }]);
+  });
+
+  it("can do with one look of the teacher, whose maps are then mixed along", () => {
+    const recipe = smallRecipe({ ema: { second_look: false } });
+    const input = stepInput({ recipe });
+    const { losses } = csrmStep(input);
+    expect(input.teacher.calls).toEqual([{ training: false, outputs: { cam: true, seg: true, rep: true } }]);
+    expect(Object.keys(losses)).toHaveLength(5);
+    for (const loss of Object.values(losses)) expect(Number.isFinite(loss.item())).toBe(true);
+    // A teacher without dropout sees in an image that nothing was pasted on what it saw before.
+    const still = (second_look: boolean) => {
+      const unmixed = stepInput({ recipe: smallRecipe({ ema: { second_look }, classmix: off }) });
+      unmixed.teacher.train = () => unmixed.teacher;
+      unmixed.teacher.training = false;
+      return Object.values(csrmStep(unmixed).losses).map((loss) => loss.item());
+    };
+    expect(still(false)).toEqual(still(true));
+  });
+
+  it("mixes the one look's maps as it mixes images", () => {
+    const mixed = (second_look: boolean) => {
+      const input = stepInput({
+        recipe: smallRecipe({ ema: { second_look }, classmix: { probability: 1, scope: "image" } }),
+      });
+      input.teacher.train = () => input.teacher;
+      input.teacher.training = false;
+      const outcome = supervise(input, termsAt(input.recipe, input.progress));
+      expect(outcome.mixed).toBeGreaterThan(0);
+      return outcome.noisy!;
+    };
+    const [looked, alongside] = [mixed(true), mixed(false)];
+    // The tiny teacher sees blocks of four by four pixels: where a block is pasted whole or not at all, both ways agree.
+    const differing = (a: Tensor, b: Tensor) => a.sub(b).abs().amax(1).gt(1e-5).to("float32").mean().item();
+    expect(differing(looked.probabilities, alongside.probabilities)).toBeLessThan(0.1);
+    expect(differing(looked.rep!, alongside.rep!)).toBeLessThan(0.1);
+    expect(alongside.entropies!.shape).toEqual(looked.entropies!.shape);
   });
 
   it("learns only from tags and pseudo-labels during the warm-up", () => {

@@ -6,7 +6,7 @@ import { MemoryBank } from "../../src/losses/memory-bank.ts";
 import { full, liveTensors, ones, rngState, type Tensor } from "../../src/torch/index.ts";
 import { CheckpointFolder } from "../../src/training/checkpoint.ts";
 import { loadRecipe } from "../../src/training/config.ts";
-import { type LoopOptions, type TrainingTask, trainingLoop } from "../../src/training/loop.ts";
+import { type LoopOptions, type StepRecord, type TrainingTask, trainingLoop } from "../../src/training/loop.ts";
 import { divergenceRemedy } from "../../src/training/network.ts";
 import { temporaryFolder } from "../helpers/tiny.ts";
 
@@ -67,6 +67,25 @@ describe("the training loop", () => {
     expect(await messageAt(3)).toBe(stopped(3, "The last checkpoint is from step 2"));
     expect(await messageAt(2)).toBe(stopped(2, "The last checkpoint is from step 2"));
     expect(settings.checkpoints.load()!.step).toBe(2);
+  });
+
+  it("goes on where float16 overflowed, recording only what is finite, until no loss scale helps", async () => {
+    const records: StepRecord[] = [];
+    const scales = [65_536, 32_768, 16_384, 0.5];
+    const step = (_: null, done: number) => ({
+      total: full([], done === 1 ? Number.POSITIVE_INFINITY : 1),
+      losses: {},
+      norm: full([], done === 0 ? 1 : Number.POSITIVE_INFINITY),
+      scaling: { scale: scales[done]!, skipped: done, now: done > 0 },
+    });
+    const settings = options({ logEvery: 1, onRecord: (record) => records.push(record) });
+    await expect(trainingLoop(idle(4, { step }), settings)).rejects.toThrow(
+      "training stopped at step 4: gradients are not finite, the loss scale having fallen to 0.5. The last checkpoint is from step 3",
+    );
+    expect(records.map(({ time: _, ...record }) => record)).toEqual([
+      { step: 1, total: 1, losses: {}, norm: 1, loss_scale: 65_536, skipped_steps: 0 },
+      { step: 3, total: 1, losses: {}, loss_scale: 16_384, skipped_steps: 2 },
+    ]);
   });
 
   it("advises the keys of the stage, and another precision only where it is another", () => {

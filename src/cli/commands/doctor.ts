@@ -8,10 +8,10 @@ import {
   checkBlas,
   checkCpu,
   checkDisk,
-  checkGloo,
   checkGpus,
   checkLibtorch,
   checkNode,
+  checkProcesses,
   checkSameLibtorch,
   checkSharp,
   checkThreads,
@@ -52,7 +52,7 @@ export async function examine(): Promise<Check[]> {
     checkCpu(cpu, addon),
     checkThreads(cpu, addon),
     checkGpus(libtorch, addon, hasNvidiaDriver()),
-    ...checkGloo(libtorch),
+    ...checkProcesses(libtorch, addon),
     checkDisk(process.cwd()),
   ];
 }

@@ -52,6 +52,7 @@ export function register(program: Command): void {
           pretrainOf(run, await openTrainingData(run.recipe, followed), followed),
         ),
       );
+      if (done === null) return;
       if (options.json) printJson(done);
       else print(`${done.model}: ${done.steps} steps in ${duration(done.seconds)}`);
     });

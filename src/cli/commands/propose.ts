@@ -5,16 +5,19 @@ import { type Command, Option } from "commander";
 import { openFolder } from "../../data/folder.ts";
 import { CsrmError, expected } from "../../errors.ts";
 import { readError } from "../../files.ts";
-import { createProgress, duration } from "../../progress.ts";
+import { duration } from "../../progress.ts";
 import { type MaskOptions, maskDefaults, maskRanges } from "../../refine/sam/options.ts";
 import { type MaskFormat, type ProposeSummary, proposeMasks } from "../../refine/sam/propose-stage.ts";
-import { setThreads } from "../../torch/index.ts";
+import { assertShards, type Shard } from "../../shard.ts";
+import { runtimeInfo, setThreads } from "../../torch/index.ts";
+import { shardOf } from "../../world.ts";
 import { numberIn } from "../arguments.ts";
 import { deviceName, requireDevice } from "../device.ts";
 import { interruptible } from "../interruptible.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { requireOutside } from "../paths.ts";
 import { encoderPrecision, type PrecisionFlag, withPrecision } from "../sam-precision.ts";
+import { deviceOf, shardOfCommand, shardProgress, threadsOf, withShard } from "../shards.ts";
 
 interface ProposeCommandOptions {
   weights: string;
@@ -25,6 +28,7 @@ interface ProposeCommandOptions {
   device: string;
   precision: PrecisionFlag;
   strict?: boolean;
+  shard?: Shard;
   fresh?: boolean;
   json?: boolean;
 }
@@ -34,10 +38,11 @@ Examples:
   csrm weights fetch sam_vit_b
   csrm propose --weights sam_vit_b_01ec64.pth --images photos --out sam-masks
   csrm propose --weights sam_vit_h_4b8939.pth --images VOC2012/JPEGImages --out sam-masks --format png
+  csrm propose --weights sam_vit_b_01ec64.pth --images photos --out sam-masks --shard 2/8
 
 Writes OUT/<id>.json, a list of masks with COCO's run lengths as segment-anything's amg.py has it, or with --format png its folder
 OUT/<id>/0.png, 1.png, … (0 and 255) with metadata.csv. Defaults are those of the public code. The same command on the same --out goes on
-where it stopped and takes in new photographs.`;
+where it stopped and takes in new photographs. Shards may run at the same time or one after the other.`;
 
 /** What each option does, as for MaskOptions. */
 const DESCRIPTIONS: Record<keyof MaskOptions, string> = {
@@ -71,7 +76,7 @@ export function register(program: Command): void {
     const { least, most, whole } = maskRanges[name];
     command.option(`${flagOf(name)} <n>`, description, numberIn({ least, most, whole }), maskDefaults[name]);
   }
-  withPrecision(command.option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu"))
+  withShard(withPrecision(command.option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu")))
     .option("--strict", "stop at a photograph that cannot be read instead of skipping it")
     .option("--fresh", "begin anew; results that are there are kept beside it")
     .option(...JSON_OPTION)
@@ -96,8 +101,12 @@ function maskOptionsOf(options: object): MaskOptions {
 }
 
 async function propose(options: ProposeCommandOptions): Promise<ProposeSummary> {
-  const { weights, images, out, ids, format, device, precision, strict, fresh } = options;
-  requireDevice(device);
+  const { weights, images, out, ids, format, precision, strict, fresh } = options;
+  const world = shardOfCommand(options);
+  const { shard } = world;
+  const { cudaDevices } = runtimeInfo();
+  const device = deviceOf(options.device, world, cudaDevices);
+  requireDevice(device, cudaDevices);
   requireFolder(images);
   requireOutside(out, images);
   const { ids: wanted, files, missing } = openFolder(resolve(images), ids ?? null);
@@ -105,15 +114,16 @@ async function propose(options: ProposeCommandOptions): Promise<ProposeSummary> 
     const message = `${ids} lists ${missing[0]}, which is not in ${images}${missing.length > 1 ? `; ${missing.length} are missing` : ""}`;
     throw new CsrmError(message, { code: "data" });
   }
-  const progress = createProgress();
-  setThreads("auto");
+  assertShards(shard, wanted.length, "photographs");
+  const progress = shardProgress(shard);
+  setThreads(threadsOf(world));
   return interruptible(
     () =>
       proposeMasks({
-        samples: wanted.map((id) => ({ id, image: files.get(id)! })),
+        samples: shardOf(wanted, shard).map((id) => ({ id, image: files.get(id)! })),
         masks: maskOptionsOf(options),
         precision: encoderPrecision(precision, device),
-        ...{ weights, out, format, device, strict, fresh, progress },
+        ...{ weights, out, shard, format, device, strict, fresh, progress },
       }),
     progress.note,
   );

@@ -63,11 +63,13 @@ export function register(program: Command): void {
       }
       const set = [...ownData(options), ...options.set];
       if (wantsDryRun(options)) return showDryRun(recipe, { ...options, set }, { training: "csrm", scored: true });
-      const { summary, report, out } = await withRun(recipe, { ...options, set }, async (run, progress) => ({
+      const done = await withRun(recipe, { ...options, set }, async (run, progress) => ({
         summary: await runPipeline(run, progress, { start: options.start }),
         report: run.reportFile,
         out: run.path,
       }));
+      if (!done?.summary) return;
+      const { summary, report, out } = done;
       if (options.json) printJson({ ...summary, report });
       else print(asText(summary, { report, out }));
     });

@@ -17,6 +17,7 @@ Examples:
   csrm train toy --out runs/toy                       after csrm pretrain toy --out runs/toy
   csrm train toy --start runs/toy/pretrain/model.safetensors --set contrast.weight=0 --out runs/no-contrast
   csrm train voc12-rs101 --dry-run                    what it would do: parameters, steps, memory, time
+  csrm train toy --nproc 2 --out runs/toy             in two processes; docs/scaling.md tells of many machines
 
 Writes OUT/train/model.safetensors, the teacher, which csrm predict takes.`;
 
@@ -38,6 +39,7 @@ export function register(program: Command): void {
           return trainOf(run, dataset, { progress: followed, start: startOf(run, options.start) });
         }),
       );
+      if (done === null) return;
       if (options.json) printJson(done);
       else print(`${done.model}: ${done.steps} steps in ${duration(done.seconds)}`);
     });

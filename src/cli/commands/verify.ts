@@ -4,15 +4,16 @@ import path from "node:path";
 import type { Command } from "commander";
 import { expected } from "../../errors.ts";
 import { renderText, summaryTable } from "../../evaluation/table.ts";
+import { withLiveReport } from "../../pipeline/live-report.ts";
 import { openTrainingData } from "../../pipeline/prepare.ts";
 import { type Submission, writeSubmission } from "../../pipeline/submission.ts";
 import { addToSummary, checkVerification, type Verified, verifyRun } from "../../pipeline/verify.ts";
 import { duration } from "../../progress.ts";
-import { buildReport } from "../../report/build.ts";
 import { type DryRunFlags, showVerifyDryRun, wantsDryRun, withDryRun } from "../dry-run.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
+import { requireFile } from "../paths.ts";
 import { collect } from "../recipe-options.ts";
-import { type RunOptions, withRun } from "../run-options.ts";
+import { type RunOptions, withRunOfOne } from "../run-options.ts";
 
 interface VerifyOptions extends Omit<RunOptions, "freshStage"> {
   out: string;
@@ -60,10 +61,12 @@ export function register(program: Command): void {
           fresh ? "--fresh beside it" : "--labels beside it",
         );
       }
+      // Better said before hours of prediction than after.
+      if (submission !== undefined) requireFile(submission, ".tar", [], "--submission");
       if (wantsDryRun(options)) return showVerifyDryRun(recipe ?? recipeIn(out), options);
       const common = { out, set: options.set };
       if (submission !== undefined) {
-        const written = await withRun(recipe ?? recipeIn(out), common, (run, progress) =>
+        const written = await withRunOfOne("csrm verify", recipe ?? recipeIn(out), common, (run, progress) =>
           writeSubmission(run, submission, progress),
         );
         if (json) printJson(written);
@@ -71,13 +74,21 @@ export function register(program: Command): void {
         return;
       }
       const freshStage = fresh ? ("verify" as const) : undefined;
-      const verified = await withRun(recipe ?? recipeIn(out), { ...common, freshStage }, async (run, progress) => {
-        const { classes } = await openTrainingData(run.recipe, progress);
-        await checkVerification(run.recipe, classes);
-        const result = await verifyRun(run, progress, { labels });
-        addToSummary(run, result);
-        return { ...result, report: await buildReport({ runDir: run.path }) };
-      });
+      const verified = await withRunOfOne(
+        "csrm verify",
+        recipe ?? recipeIn(out),
+        { ...common, freshStage },
+        async (run, progress) => {
+          const result = await withLiveReport(run, progress, async (followed) => {
+            const { classes } = await openTrainingData(run.recipe, followed);
+            await checkVerification(run.recipe, classes);
+            const done = await verifyRun(run, followed, { labels });
+            addToSummary(run, done);
+            return done;
+          });
+          return { ...result, report: run.reportFile };
+        },
+      );
       if (json) printJson(verified);
       else print(verifiedText(verified));
     });

@@ -7,9 +7,11 @@ import { refineByMasks, storedMasks } from "../../refine/masks/mask-stage.ts";
 import type { FolderOptions } from "../../refine/refine-folder.ts";
 import { maskDefaults } from "../../refine/sam/options.ts";
 import { proposeMasks } from "../../refine/sam/propose-stage.ts";
+import { runtimeInfo } from "../../torch/index.ts";
 import { deviceName, requireDevice } from "../device.ts";
 import { requireOutside } from "../paths.ts";
 import { encoderPrecision, type PrecisionFlag, withPrecision } from "../sam-precision.ts";
+import { deviceOf, shardOfCommand } from "../shards.ts";
 import { FILES, type RefineFolderOptions, refineAndPrint, withFolderOptions, withLabels } from "./folder.ts";
 import { type MergeFlags, mergeOptions, withMerge } from "./merge.ts";
 
@@ -70,10 +72,12 @@ function masksFolder({ masks, weights, images, out, labels }: RefineFolderOption
 /** The masks of the photographs that this process refines; those that are there stay. */
 async function makeMasks(
   options: SamFlags & RefineFolderOptions & { weights: string; masks: string },
-  { ids = labelIds(options.labels), progress }: FolderOptions,
+  { ids = labelIds(options.labels), progress, shard }: FolderOptions,
 ): Promise<void> {
-  const { weights, masks, device, precision } = options;
-  requireDevice(device);
+  const { weights, masks, precision } = options;
+  const { cudaDevices } = runtimeInfo();
+  const device = deviceOf(options.device, shardOfCommand(options), cudaDevices);
+  requireDevice(device, cudaDevices);
   const files = imagesOf(options.images!, ids);
   await proposeMasks({
     samples: ids.map((id) => ({ id, image: files.get(id)! })),
@@ -82,6 +86,6 @@ async function makeMasks(
     strict: true,
     format: "json",
     out: masks,
-    ...{ weights, device, progress },
+    ...{ weights, device, progress, shard },
   });
 }

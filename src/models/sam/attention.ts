@@ -81,7 +81,7 @@ export class RelativeAttention extends Module {
           const scores = vertical
             .unsqueeze(-1)
             .add(horizontal.unsqueeze(-2))
-            .view([n, m * side, cells]);
+            .reshape([n, m * side, cells]);
           ops.baddbmm_(scores, rows, part(keys), 1, d ** -0.5);
           result
             .narrow(0, from, n)

@@ -54,10 +54,10 @@ export class Attention extends Module {
       const q = this.split(this.q_proj.forward(tokens)); // [B, h, T, d]
       const [batch, heads, count, d] = q.shape as [number, number, number, number];
       // The keys' bias adds the same to all scores of a query, which the softmax does not see.
-      const seen = q.matmul(this.split1(this.k_proj.weight)).mul(d ** -0.5); // [B, h, T, dim]
+      const seen = q.matmul(this.byHead(this.k_proj.weight)).mul(d ** -0.5); // [B, h, T, dim]
       const scores = productWithCells(seen.reshape([batch, heads * count, -1]), keys.transpose(1, 2)); // [B, hT, N]
       const read = productWithCells(scores.softmax(-1), values).reshape([batch, heads, count, -1]); // [B, h, T, dim]
-      const out = read.matmul(this.split1(this.v_proj.weight).transpose(1, 2)); // [B, h, T, d]
+      const out = read.matmul(this.byHead(this.v_proj.weight).transpose(1, 2)); // [B, h, T, d]
       return this.out_proj.forward(this.unite(out).add(this.v_proj.bias!));
     });
   }
@@ -74,7 +74,7 @@ export class Attention extends Module {
       const [batch, heads, count, d] = k.shape as [number, number, number, number];
       const scale = d ** -0.5;
       const seen = k
-        .matmul(this.split1(this.q_proj.weight))
+        .matmul(this.byHead(this.q_proj.weight))
         .mul(scale)
         .reshape([batch, heads * count, -1]);
       const bias = k
@@ -87,7 +87,7 @@ export class Attention extends Module {
         .softmax(2)
         .reshape([batch, heads * count, -1]);
       const v = this.split(this.v_proj.forward(values)); // [B, h, T, d]
-      const out = v.matmul(this.split1(this.out_proj.weight.transpose(0, 1))); // [B, h, T, dim]
+      const out = v.matmul(this.byHead(this.out_proj.weight.transpose(0, 1))); // [B, h, T, dim]
       // The weights of a head sum to 1, those of all heads to h.
       const vectors = out.reshape([batch, heads * count, -1]).add(this.out_proj.bias!.div(heads));
       return { weights: weights.transpose(1, 2), vectors };
@@ -101,7 +101,7 @@ export class Attention extends Module {
   }
 
   /** A weight [inner, dim] → [h, d, dim]. */
-  private split1(weight: Tensor): Tensor {
+  private byHead(weight: Tensor): Tensor {
     const [inner, dim] = weight.shape as [number, number];
     return weight.reshape([this.heads, inner / this.heads, dim]);
   }

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { RgbImage } from "../../data/types.ts";
 import type { Runs } from "../../formats/coco-runs.ts";
 import type { LabelMap } from "../../formats/indexed-png.ts";
-import type { Settings } from "../../stamped-folder.ts";
+import { type Settings, stampOf } from "../../stamped-folder.ts";
 import { photographs, type RefineImages } from "../photographs.ts";
 import { type FolderOptions, type RefineSummary, refineFolder } from "../refine-folder.ts";
 import { assertMasks, maskFiles, readMasks } from "./mask-files.ts";
@@ -46,7 +46,8 @@ export function refineByMasks<Value>(options: MaskStageOptions<Value>): Promise<
 /** Masks that lie in a folder already. */
 export function storedMasks(dir: string): MaskSource<Runs[]> {
   return {
-    settings: { masks: resolve(dir) },
+    // What csrm propose made them with, where it did: refined by others, label maps would be others.
+    settings: { masks: resolve(dir), mask_settings: stampOf(dir) },
     label: "masks",
     assertAll: (ids) => assertMasks(dir, ids),
     read: (id, labels) => readMasks(dir, id, labels),

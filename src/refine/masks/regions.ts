@@ -15,7 +15,12 @@ export interface RegionSettings {
   max_side: number;
 }
 
-export const DEFAULT_REGIONS: RegionSettings = { scales: [100, 200], sigma: 0.8, min_size: 50, max_side: 1000 };
+export const DEFAULT_REGIONS: RegionSettings = {
+  scales: [75, 100, 150, 200, 300],
+  sigma: 0.8,
+  min_size: 50,
+  max_side: 1000,
+};
 
 /** @throws CsrmError naming the setting */
 export function assertRegionSettings({ scales, sigma, min_size, max_side }: RegionSettings): void {

@@ -1,46 +1,18 @@
-/** Automatic mask generation (Kirillov et al. 2023, section 4 of the supplement): masks of everything in a photograph. */
-
+/** Automatic mask generation (Kirillov et al. 2023, appendix B): masks of everything in a photograph. */
 import { cut } from "../../data/enlarge.ts";
 import type { RgbImage } from "../../data/types.ts";
-import { areaOfRuns, type MaskSize, type Runs } from "../../formats/coco-runs.ts";
+import { areaOfRuns, type MaskSize } from "../../formats/coco-runs.ts";
 import { fittedSize, samInput } from "../../models/sam/input.ts";
-import { foregroundPoints } from "../../models/sam/prompt-encoder.ts";
-import type { Embedded, Sam } from "../../models/sam/sam.ts";
-import { fromTypedArray, noGrad, scope, type Tensor } from "../../torch/index.ts";
-import { type Box, type Crop, cropsOf, isCut, pointGrid } from "./crops.ts";
-import { type Canvas, canvasOf, drawnRuns, stabilityScores } from "./draw-masks.ts";
+import type { Sam } from "../../models/sam/sam.ts";
+import { scope } from "../../torch/index.ts";
+import { Clock, type MaskTimes } from "./clock.ts";
+import { type Box, type Crop, cropsOf, pointGrid } from "./crops.ts";
+import { canvasOf } from "./draw-masks.ts";
 import { boxOfRuns, moveRuns } from "./mask-runs.ts";
 import { area, suppress } from "./nms.ts";
 import { assertMaskOptions, type MaskOptions } from "./options.ts";
+import { type FoundMask, masksOfPoints } from "./point-masks.ts";
 import { dropIslands, fillHoles } from "./small-regions.ts";
-
-/** A mask that was found. */
-export interface FoundMask {
-  /** Its pixels in the photograph, down the columns. */
-  runs: Runs;
-  /** First and last column and row. */
-  box: Box;
-  /** In pixels. */
-  area: number;
-  predictedIou: number;
-  stability: number;
-  /** Where the network was pointed, in pixels. */
-  point: readonly [x: number, y: number];
-  /** The crop that it was found in. */
-  crop: Box;
-}
-
-/** Where the time went, in seconds. */
-export interface MaskTimes {
-  /** Resizing and the image encoder. */
-  embed: number;
-  /** Prompts, transformer and masks at a quarter of the input's resolution. */
-  decode: number;
-  /** Stability and runs at the photograph's resolution. */
-  draw: number;
-  /** Suppression and cleaning. */
-  select: number;
-}
 
 /**
  * Masks of a photograph, the expectedly best first (with crops: those of small crops first).
@@ -92,7 +64,9 @@ function masksOfCrop({ sam, image, crop, options, clock }: CropWork): FoundMask[
     const found: FoundMask[] = [];
     for (let from = 0; from < points.length; from += options.points_per_batch) {
       const batch = points.slice(from, from + options.points_per_batch);
-      found.push(...masksOfPoints({ sam, embedded, canvas, points: batch, crop: crop.box, image, options, clock }));
+      found.push(
+        ...masksOfPoints({ sam, embedded, canvas, points: batch, crop: crop.box, size: image, options, clock }),
+      );
     }
     return clock.time("select", () => {
       const scores = found.map(({ predictedIou }) => predictedIou);
@@ -100,77 +74,6 @@ function masksOfCrop({ sam, image, crop, options, clock }: CropWork): FoundMask[
       return kept.map((mask) => moved(mask, crop.box, image));
     });
   });
-}
-
-interface PointWork extends Omit<CropWork, "crop"> {
-  embedded: Embedded;
-  canvas: Canvas;
-  /** In pixels of the crop. */
-  points: readonly (readonly [number, number])[];
-  crop: Box;
-}
-
-/** The masks of a batch of points that pass the filters; runs, boxes and points are those of the crop. */
-function masksOfPoints({ sam, embedded, canvas, points, crop, image, options, clock }: PointWork): FoundMask[] {
-  const { pred_iou_thresh, stability_score_thresh, stability_score_offset } = options;
-  const { width, height, fitted } = canvas.frame;
-  const { device } = embedded.embedding;
-  return noGrad(() =>
-    scope(() => {
-      const good = clock.time("decode", () => {
-        const seen = points.map(([x, y]) => [x * (fitted[1] / width), y * (fitted[0] / height)] as const);
-        const decoded = sam.decode(embedded, { points: foregroundPoints(seen, device) });
-        // Mask 0 is for prompts without doubt; a single point leaves much.
-        const ious = decoded.iou.narrow(1, 1, 3).toArray();
-        const places = ious.flatMap((iou, i) => (pred_iou_thresh === 0 || iou > pred_iou_thresh ? [i] : []));
-        return { ious, places, logits: places.length > 0 ? pick(sam, decoded, places) : null };
-      });
-      if (!good.logits) return [];
-      const { logits, places, ious } = good;
-      return clock.time("draw", () => {
-        const stabilities = stabilityScores(logits, canvas, stability_score_offset);
-        const stable = stabilities.flatMap((each, i) =>
-          stability_score_thresh === 0 || each >= stability_score_thresh ? [i] : [],
-        );
-        if (stable.length === 0) return [];
-        const runs = drawnRuns(logits.indexSelect(0, positions(stable, device)), canvas);
-        const masks = stable.map((i, k): FoundMask => {
-          const [place, own] = [places[i]!, runs[k]!];
-          return {
-            runs: own,
-            box: boxOfRuns(own, height),
-            area: areaOfRuns(own),
-            predictedIou: ious[place]!,
-            stability: stabilities[i]!,
-            point: points[Math.floor(place / 3)]!,
-            crop,
-          };
-        });
-        return masks.filter(({ box }) => !isCut(box, crop, [0, 0, image.width, image.height]));
-      });
-    }),
-  );
-}
-
-/**
- * Logits [n, 4h, 4w] of the masks at these places, where place 3i + j is mask j + 1 of prompt i. Masks are drawn only for prompts that
- * have one to keep.
- */
-function pick(sam: Sam, decoded: ReturnType<Sam["decode"]>, places: readonly number[]): Tensor {
-  return scope(() => {
-    const { device } = decoded.iou;
-    const prompts = [...new Set(places.map((place) => Math.floor(place / 3)))];
-    const row = new Map(prompts.map((prompt, i) => [prompt, i]));
-    const index = positions(prompts, device);
-    const [tokens, cells] = [decoded.tokens.indexSelect(0, index), decoded.cells.indexSelect(0, index)];
-    const masks = sam.mask_decoder.masks({ ...decoded, tokens, cells }); // [m, 4, 4h, 4w]
-    const chosen = places.map((place) => row.get(Math.floor(place / 3))! * 4 + 1 + (place % 3));
-    return masks.flatten(0, 1).indexSelect(0, positions(chosen, device));
-  });
-}
-
-function positions(values: readonly number[], device: string): Tensor {
-  return fromTypedArray(BigInt64Array.from(values, BigInt), [values.length]).to({ device });
 }
 
 function moved(mask: FoundMask, crop: Box, size: MaskSize): FoundMask {
@@ -204,17 +107,4 @@ function cleaned(
 
 function boxesOf(masks: readonly FoundMask[]): Box[] {
   return masks.map(({ box }) => box);
-}
-
-class Clock {
-  readonly times: MaskTimes = { embed: 0, decode: 0, draw: 0, select: 0 };
-
-  time<Result>(part: keyof MaskTimes, work: () => Result): Result {
-    const start = performance.now();
-    try {
-      return work();
-    } finally {
-      this.times[part] += (performance.now() - start) / 1000;
-    }
-  }
 }

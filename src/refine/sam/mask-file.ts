@@ -1,18 +1,17 @@
 /**
- * Masks of a photograph in files: JSON as segment-anything's amg.py writes it with --convert-to-rle, or its folder of PNG files with
- * metadata.csv, which the public code for merging masks with labels reads.
+ * Writes masks of a photograph: JSON as segment-anything's amg.py writes it with --convert-to-rle, or its folder of PNG files with
+ * metadata.csv, which the public code for merging masks with labels reads. `src/refine/masks/mask-files.ts` reads both.
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { CsrmError, expected, naming } from "../../errors.ts";
-import { readTextSync, writeFileAtomic } from "../../files.ts";
-import { areaOfRuns, type MaskSize, type Runs, runsOfCounts } from "../../formats/coco-runs.ts";
+import { writeFileAtomic } from "../../files.ts";
+import type { MaskSize } from "../../formats/coco-runs.ts";
 import { encodeGrayPng } from "../../formats/indexed-png.ts";
-import { parseJson } from "../../formats/json.ts";
 import type { CocoRle } from "../../formats/rle.ts";
+import { METADATA } from "../masks/mask-files.ts";
 import type { Box } from "./crops.ts";
-import type { FoundMask } from "./generate.ts";
 import { bytesOfRuns, packRuns } from "./mask-runs.ts";
+import type { FoundMask } from "./point-masks.ts";
 
 /** A mask as it stands in the JSON file. */
 export interface MaskRecord {
@@ -49,9 +48,6 @@ export async function writeMaskFile(file: string, masks: readonly FoundMask[], s
   await writeFileAtomic(file, lines.length > 0 ? `[\n${lines.join(",\n")}\n]\n` : "[]\n");
 }
 
-/** In a folder of PNG files; written last, so that a folder that has it is whole. */
-export const METADATA = "metadata.csv";
-
 const COLUMNS =
   "id,area,bbox_x0,bbox_y0,bbox_w,bbox_h,point_input_x,point_input_y,predicted_iou,stability_score," +
   "crop_box_x0,crop_box_y0,crop_box_w,crop_box_h";
@@ -71,46 +67,4 @@ export async function writeMaskFolder(folder: string, masks: readonly FoundMask[
     rows.push([i, area, ...bbox, ...point_coords[0], predicted_iou, stability_score, ...crop_box].join());
   }
   await writeFileAtomic(join(folder, METADATA), `${rows.join("\n")}\n`);
-}
-
-/** A mask that was read. */
-export interface StoredMask {
-  size: MaskSize;
-  runs: Runs;
-  area: number;
-}
-
-/**
- * Reads a JSON file of masks, ours or segment-anything's.
- * @throws CsrmError naming the file and the mask when it is no such file, or when masks have different sizes
- */
-export function readMaskFile(file: string): StoredMask[] {
-  const list = parseJson(readTextSync(file), file);
-  if (!Array.isArray(list)) throw expected("a list of masks", file, list);
-  const masks = list.map((record: unknown, i) => naming(file, () => readRecord(record, `mask ${i}`)));
-  const [first] = masks;
-  for (const [i, { size }] of masks.entries()) {
-    if (size.width === first!.size.width && size.height === first!.size.height) continue;
-    const [a, b] = [first!.size, size].map(({ width, height }) => `${width} × ${height}`);
-    throw new CsrmError(`${file}: mask ${i} is ${b} pixels, mask 0 is ${a}`, { code: "data" });
-  }
-  return masks;
-}
-
-function readRecord(record: unknown, name: string): StoredMask {
-  const { segmentation } = (record ?? {}) as { segmentation?: Partial<{ size: unknown; counts: unknown }> };
-  const { size, counts } = segmentation ?? {};
-  if (!isSize(size)) throw expected("segmentation.size: [height, width] in pixels", name, size);
-  if (!isCounts(counts)) throw expected("segmentation.counts: run lengths", name, counts);
-  const [height, width] = size;
-  const runs = runsOfCounts(counts, { width, height }, name);
-  return { size: { width, height }, runs, area: areaOfRuns(runs) };
-}
-
-function isSize(size: unknown): size is [number, number] {
-  return Array.isArray(size) && size.length === 2 && size.every((side) => Number.isInteger(side) && side > 0);
-}
-
-function isCounts(counts: unknown): counts is string | number[] {
-  return typeof counts === "string" || (Array.isArray(counts) && counts.every((count) => typeof count === "number"));
 }

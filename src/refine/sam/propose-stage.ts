@@ -7,9 +7,13 @@ import type { SamVariant } from "../../models/sam/config.ts";
 import { loadSam } from "../../models/sam/load-sam.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
 import { isNewer, workThrough } from "../../resumable.ts";
-import { isStamp, openStamped, type StampOptions } from "../../stamped-folder.ts";
-import { generateMasks, type MaskTimes } from "./generate.ts";
-import { METADATA, writeMaskFile, writeMaskFolder } from "./mask-file.ts";
+import type { RunLock } from "../../run-lock.ts";
+import type { Shard } from "../../shard.ts";
+import { isStamp, lockStamped, type StampOptions } from "../../stamped-folder.ts";
+import { METADATA } from "../masks/mask-files.ts";
+import type { MaskTimes } from "./clock.ts";
+import { generateMasks } from "./generate.ts";
+import { writeMaskFile, writeMaskFolder } from "./mask-file.ts";
 import { assertMaskOptions, type MaskOptions } from "./options.ts";
 
 /** What is written for a photograph: <id>.json, the folder <id>/ of PNG files, or both. */
@@ -21,6 +25,8 @@ export interface ProposeOptions {
   /** A file of weights of Segment Anything. */
   weights: string;
   out: string;
+  /** The shard of a list that `samples` are, where other processes do the other ones in the same folder. */
+  shard?: Shard;
   masks: MaskOptions;
   format: MaskFormat;
   device: string;
@@ -51,22 +57,24 @@ export interface ProposeSummary {
 /**
  * Writes the masks of all photographs; those done before with the same weights and options, and not changed since, stay.
  * @throws CsrmError for weights of another network, options out of range, results of other settings in `out`, a full disk and, where
- *   `strict`, a photograph that cannot be decoded; InterruptedError between two photographs
+ *   `strict`, a photograph that cannot be decoded; (code "locked") when another process makes masks there; InterruptedError between two
+ *   photographs
  */
 export async function proposeMasks(options: ProposeOptions): Promise<ProposeSummary> {
-  const { samples, weights, masks: maskOptions, format, device, precision, fresh, strict = false } = options;
+  const { samples, weights, masks: maskOptions, format, device, precision, fresh, shard, strict = false } = options;
   const { progress = silentProgress } = options;
   const started = performance.now();
   const out = resolve(options.out);
   assertMaskOptions(maskOptions);
   assertNames(samples, format);
   const { sam, variant } = loadSam(weights, { device });
+  let lock: RunLock | undefined;
   try {
     if (precision === "bf16") sam.image_encoder.setPrecision("bfloat16");
     // The number of points at once changes no mask.
     const { points_per_batch: _, ...deciding } = maskOptions;
     const stamp = { weights: await sha256Of(weights), network: variant, precision, format, ...deciding };
-    openStamped(out, stamp, { fresh, note: progress.note });
+    lock = lockStamped(out, stamp, { fresh, note: progress.note, shard });
     const times: MaskTimes = { embed: 0, decode: 0, draw: 0, select: 0 };
     const skipped: ProposeSummary["skipped"] = [];
     let found = 0;
@@ -94,13 +102,15 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
       label: `masks, ${basename(weights)}`,
     });
     const images = samples.length - skipped.length;
-    if (images === 0 && skipped.length > 0) {
+    // A shard may have nothing but photographs that cannot be read.
+    if (images === 0 && skipped.length > 0 && (shard?.size ?? 1) === 1) {
       const message = `none of the ${skipped.length} photographs could be read; the first: ${skipped[0]!.reason}`;
       throw new CsrmError(message, { code: "image" });
     }
     const seconds = (performance.now() - started) / 1000;
     return { out, network: variant, images, resumed, masks: found, skipped, times, seconds };
   } finally {
+    lock?.release();
     sam.dispose();
   }
 }

@@ -22,7 +22,9 @@ export function dropIslands(runs: Runs, size: MaskSize, least: number): Cleaned 
   if (!areas.some((area) => area < least)) return { runs, changed: false };
   let kept = stretches.filter((_, i) => areas[i]! >= least);
   if (kept.length === 0) {
-    const largest = regions[areas.indexOf(Math.max(...areas))];
+    // Not Math.max(...areas): a large mask has more stretches than a call can have arguments.
+    const most = areas.reduce((largest, area) => Math.max(largest, area), 0);
+    const largest = regions[areas.indexOf(most)];
     kept = stretches.filter((_, i) => regions[i] === largest);
   }
   return { runs: runsOf(kept, size.height), changed: true };

@@ -1,8 +1,10 @@
 /** Batch, group and layer normalisation. */
 import { expected } from "../../errors.ts";
-import { F, noGrad, ones, scope, type Tensor, zeros } from "../index.ts";
+import { F, noGrad, ones, op, scope, type Tensor, zeros } from "../index.ts";
 import { Module } from "./module.ts";
 import { buffer, parameter } from "./parameter.ts";
+
+const groupNormRelu = op("csrm::group_norm_relu");
 
 export interface BatchNorm2dOptions {
   eps?: number;
@@ -83,11 +85,16 @@ export class GroupNorm extends Module {
     this.eps = eps;
   }
 
-  /** Under autocast computes in the weights' precision, as a GPU does: older libtorch has no mixed kernel on CPUs. */
-  forward(x: Tensor): Tensor {
-    const { weight, bias, eps } = this;
-    if (x.dtype === weight.dtype) return F.groupNorm(x, this.groups, { weight, bias, eps });
-    return scope(() => F.groupNorm(x.to(weight.dtype), this.groups, { weight, bias, eps }).to(x.dtype));
+  /** With `relu` as the activation that follows. Under autocast computes in the weights' precision. */
+  forward(x: Tensor, { relu = false } = {}): Tensor {
+    const { groups, weight, bias, eps } = this;
+    if (x.device === "cpu" && x.ndim === 4 && x.dtype !== "float16") {
+      return groupNormRelu(x, groups, weight, bias, eps, relu);
+    }
+    return scope(() => {
+      const y = F.groupNorm(x.to(weight.dtype), groups, { weight, bias, eps }).to(x.dtype);
+      return relu ? F.relu(y) : y;
+    });
   }
 }
 

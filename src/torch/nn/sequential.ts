@@ -1,9 +1,10 @@
 /** Ordered containers; children are named "0", "1", …  */
 import { scope, type Tensor } from "../index.ts";
+import { ReLU } from "./activation.ts";
 import { Conv2d } from "./conv.ts";
 import { convNorm } from "./conv-norm.ts";
 import { type Layer, Module } from "./module.ts";
-import { BatchNorm2d } from "./norm.ts";
+import { BatchNorm2d, GroupNorm } from "./norm.ts";
 
 /** A list of modules, without a forward function of its own. */
 export class ModuleList<T extends Module = Module> extends Module implements Iterable<T> {
@@ -37,7 +38,10 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
   }
 }
 
-/** Layers applied one after the other. A convolution directly followed by batch normalisation is run as one (conv-norm.ts). */
+/**
+ * Layers applied one after the other. A convolution directly followed by batch normalisation is run as one (conv-norm.ts), and so is
+ * a group normalisation directly followed by a ReLU.
+ */
 export class Sequential extends ModuleList<Layer> {
   constructor(...layers: Layer[]) {
     super(layers);
@@ -56,6 +60,9 @@ export class Sequential extends ModuleList<Layer> {
         const next = index + 1 < to ? this.at(index + 1) : null;
         if (layer instanceof Conv2d && next instanceof BatchNorm2d) {
           y = convNorm(y, layer, next);
+          index++;
+        } else if (layer instanceof GroupNorm && next instanceof ReLU) {
+          y = layer.forward(y, { relu: true });
           index++;
         } else {
           y = layer.forward(y);

@@ -130,4 +130,11 @@ export const ema = section("the teacher, a moving average of the student", {
     .describe(
       "what its segmentation gives to classes that the tags rule out: drop leaves it out (paper), merge gives it to the tagged classes",
     ),
+  second_look: z
+    .boolean()
+    .default(true)
+    .describe(
+      "whether it looks at the mixed images too, with dropout, for entropies and representations (paper); false: these are of the plain " +
+        "images, mixed along, which saves a pass",
+    ),
 });

@@ -68,7 +68,10 @@ export const data = section("images, tags and lists", {
     .default(null)
     .describe("divides RGB after the mean; null: what the weights' metadata say, else ImageNet's"),
   size: sizeInPixels().default([512, 512]).describe("height and width of training images"),
-  workers: atLeast(1).default(2).describe("images decoded at the same time; results do not depend on it"),
+  workers: z
+    .union([atLeast(1), z.literal("auto")])
+    .default("auto")
+    .describe("batches prepared ahead at the same time; auto: 2, with a GPU 4; results do not depend on it"),
   toy: section("the generated scenes of layout toy", {
     train: atLeast(1).max(99_999).default(400).describe("training images"),
     val: atLeast(0).max(99_999).default(100).describe("images held back for evaluation"),

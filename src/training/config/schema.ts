@@ -41,10 +41,10 @@ export const recipeSchema = z
       .default("auto")
       .describe("CPU threads of tensor operators; auto: one a core"),
     precision: z
-      .enum(["auto", "fp32", "bf16"])
+      .enum(["auto", "fp32", "bf16", "fp16"])
       .default("auto")
       .describe(
-        "arithmetic of the networks: fp32, bf16 autocast, or auto: bf16 where the CPU or GPU has instructions for it",
+        "arithmetic of the networks: fp32, autocast to bf16 or (GPUs only, with loss scaling) fp16, or auto: bf16 where the CPU or GPU has instructions for it",
       ),
     data,
     model,
@@ -72,6 +72,10 @@ export const recipeSchema = z
     verify,
     checkpoints,
     log,
+  })
+  .refine((recipe) => recipe.precision !== "fp16" || recipe.device !== "cpu", {
+    path: ["precision"],
+    message: "expected auto, fp32 or bf16 for precision on the CPU, got fp16, which is for GPUs",
   })
   .refine((recipe) => recipe.predict.threshold !== "train" || recipe.data.lists.score.length > 0, {
     path: ["predict", "threshold"],

@@ -18,8 +18,10 @@ import type { WeightsReport } from "../../../src/cli/weights-report.ts";
 import { areaOfRuns } from "../../../src/formats/coco-runs.ts";
 import { decodePng } from "../../../src/formats/indexed-png.ts";
 import { createSam } from "../../../src/models/sam/sam.ts";
-import { type MaskRecord, readMaskFile } from "../../../src/refine/sam/mask-file.ts";
+import { readMasks } from "../../../src/refine/masks/mask-files.ts";
+import type { MaskRecord } from "../../../src/refine/sam/mask-file.ts";
 import { bytesOfRuns } from "../../../src/refine/sam/mask-runs.ts";
+import { lockFolder } from "../../../src/run-lock.ts";
 import { noGrad, saveTensors } from "../../../src/torch/index.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { fillModule } from "../../helpers/fill.ts";
@@ -81,19 +83,19 @@ describe("csrm propose", () => {
 
     const records = JSON.parse(readFileSync(inFolder("masks", "a.json"), "utf8")) as MaskRecord[];
     expect(records).toHaveLength(12);
-    const stored = readMaskFile(inFolder("masks", "a.json"));
+    const stored = await readMasks(inFolder("masks"), "a", { width: 40, height: 30 });
     const rows = readFileSync(inFolder("masks", "a", "metadata.csv"), "utf8")
       .trim()
       .split("\n");
     expect(rows[0]).toMatch(/^id,area,bbox_x0,.*,predicted_iou,stability_score,crop_box_x0/);
     for (const [i, { segmentation, area, bbox, crop_box, point_coords }] of records.entries()) {
       expect(segmentation.size).toEqual([30, 40]);
-      expect(areaOfRuns(stored[i]!.runs)).toBe(area);
+      expect(areaOfRuns(stored[i]!)).toBe(area);
       expect(crop_box).toEqual([0, 0, 40, 30]);
       expect([10, 30]).toContain(point_coords[0][0]);
       const png = decodePng(readFileSync(inFolder("masks", "a", `${i}.png`)), "a mask");
       expect([png.colour, png.width, png.height]).toEqual(["gray", 40, 30]);
-      expect(png.data).toEqual(bytesOfRuns(stored[i]!.runs, { width: 40, height: 30 }, 255));
+      expect(png.data).toEqual(bytesOfRuns(stored[i]!, { width: 40, height: 30 }, 255));
       expect(rows[i + 1]!.split(",").slice(0, 6).map(Number)).toEqual([i, area, ...bbox]);
     }
 
@@ -111,7 +113,7 @@ describe("csrm propose", () => {
     utimesSync(inFolder("photos", "a.png"), soon, soon);
     const again = await propose("masks", "--format", "both", "--points-per-batch", "3", "--json");
     expect(JSON.parse(again.stdout)).toMatchObject({ resumed: 1, masks: 12 });
-    expect(readMaskFile(inFolder("masks", "a.json"))).toHaveLength(12);
+    expect(await readMasks(inFolder("masks"), "a", { width: 40, height: 30 })).toHaveLength(12);
     expect(readFileSync(inFolder("masks", "a.json"), "utf8").length).toBeGreaterThan(before.length / 2);
     const other = await propose("masks", "--format", "both", "--min-mask-region-area", "9");
     expect([other.code, other.stderr]).toEqual([1, expect.stringContaining("min_mask_region_area: 0 → 9")]);
@@ -167,19 +169,25 @@ it("csrm weights inspect recognises the network and says what it is for", async 
   expect(report.tensors.every(({ known }) => known)).toBe(true);
 });
 
-describe("reading masks", () => {
-  it("takes plain run lengths too, and names file and mask of what is none", () => {
-    const file = inFolder("plain.json");
-    const write = (value: unknown) => writeFileSync(file, JSON.stringify(value));
-    write([{ segmentation: { size: [2, 3], counts: [1, 2, 3] } }]);
-    expect(readMaskFile(file)).toEqual([{ size: { height: 2, width: 3 }, runs: [1, 3], area: 2 }]);
-    write({});
-    expect(() => readMaskFile(file)).toThrow(/expected a list of masks for .*plain\.json/);
-    write([{ segmentation: { size: [2, 3], counts: [1, 2] } }]);
-    expect(() => readMaskFile(file)).toThrow(/plain\.json: expected runs that fill 3 × 2 pixels for mask 0, got 3/);
-    write([{ segmentation: { counts: [6] } }]);
-    expect(() => readMaskFile(file)).toThrow(/plain\.json: expected segmentation\.size.* for mask 0, got nothing/);
-    write([1, 2].map((h) => ({ segmentation: { size: [h, 3], counts: [h * 3] } })));
-    expect(() => readMaskFile(file)).toThrow(/plain\.json: mask 1 is 3 × 2 pixels, mask 0 is 3 × 1/);
-  });
+it("does the photographs in shards as it does them in one process", async () => {
+  const args = ["propose", "--weights", weights, "--images", photos, "--out", inFolder("shards"), ...quick, "--json"];
+  for (const shard of ["1/2", "2/2"]) {
+    const { code, stdout, stderr } = await csrm(...args, "--shard", shard);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ images: 1, resumed: 0 });
+  }
+  expect(JSON.parse((await csrm(...args)).stdout)).toMatchObject({ images: 2, resumed: 2 });
+  const many = await csrm(...args, "--shard", "1/3");
+  expect([many.code, many.stderr]).toEqual([1, expect.stringContaining("at most 2 shards for 2 photographs")]);
+}, 120_000);
+
+it("refuses a folder that another process makes masks in", async () => {
+  mkdirSync(inFolder("busy"));
+  const lock = lockFolder(inFolder("busy"), () => {});
+  const { code, stderr } = await csrm(
+    ...["propose", "--weights", weights, "--images", photos, "--out", inFolder("busy")],
+    ...quick,
+  );
+  lock.release();
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/process \d+ .*is at work in .*busy/)]);
 });

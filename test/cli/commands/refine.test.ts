@@ -60,7 +60,7 @@ describe("csrm refine regions", () => {
       images: 2,
       resumed: 0,
       rule: "best_fit",
-      scales: [100, 200],
+      scales: [75, 100, 150, 200, 300],
       sigma: 0,
     });
     const { colour, data } = result("out", "sub/b");
@@ -77,7 +77,7 @@ describe("csrm refine regions", () => {
     await regions();
     const other = await regions("--scales", "300");
     expect(other.code).toBe(1);
-    expect(other.stderr).toContain("scales: [100,200] → [300]");
+    expect(other.stderr).toContain("scales: [75,100,150,200,300] → [300]");
     expect((await regions("--rule", "max_iou_imp2")).stderr).toContain('rule: "best_fit" → "max_iou_imp2"');
   });
 

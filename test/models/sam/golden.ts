@@ -11,6 +11,7 @@ export interface DecoderCase {
   iou_all4: Golden;
   postprocessed: Golden;
   stability_scores: Golden;
+  "stability_scores_offset_0.1": Golden;
   boxes_of_binary_masks: Golden;
   areas: Golden;
 }

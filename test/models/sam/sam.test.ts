@@ -5,7 +5,7 @@ import { createSam, Sam } from "../../../src/models/sam/sam.ts";
 import { liveTensors, noGrad, scope, type Tensor, tensor } from "../../../src/torch/index.ts";
 import { withoutInit } from "../../../src/torch/nn/index.ts";
 import { fillGradient, fillInput, fillModule } from "../../helpers/fill.ts";
-import { expectGolden, type Golden } from "../../helpers/golden.ts";
+import { expectGolden, type Golden, recordDeviation } from "../../helpers/golden.ts";
 import { type DecoderCase, type SamGolden, tiny, tinyConfig, vitB } from "./golden.ts";
 
 function filled(sam: Sam): Sam {
@@ -125,6 +125,14 @@ describe("SAM ViT-B", () => {
     const state = sam.stateDict();
     expect(state.size).toBe(vitB.n_state_entries);
     expect(sam.parameters().reduce((sum, each) => sum + each.numel, 0)).toBe(vitB.n_params);
-    scope(() => expectDecoder(sam, expectStages(sam, vitB, 2e-5), vitB, 2e-5));
+    scope(() => {
+      const embedding = expectStages(sam, vitB, 2e-5);
+      expectDecoder(sam, embedding, vitB, 2e-5);
+      const images = fillInput(vitB.input, vitB.input_shape);
+      const rounded = sam.image_encoder.setPrecision("bfloat16").forward(images);
+      const off = rounded.sub(embedding).abs().max().item() / embedding.abs().max().item();
+      recordDeviation("embedding in bfloat16", off);
+      expect(off).toBeLessThan(0.03);
+    });
   }, 300_000);
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { encodeRle, rleToString } from "../../../src/formats/rle.ts";
-import { assertMasks, readMasks } from "../../../src/refine/masks/mask-files.ts";
+import { assertMasks, readMaskFile, readMasks } from "../../../src/refine/masks/mask-files.ts";
 
 const size = { width: 4, height: 3 };
 /** Column-major pixels of the second and third columns. */
@@ -89,8 +89,11 @@ describe("readMasks", () => {
     ["{", "cannot read"],
     ["{}", "expected a list of masks"],
     ["null", "expected a list of masks"],
-    ["[null]", "expected a segmentation with size and counts"],
-    ['[{"segmentation": [[1, 2, 3, 4, 5, 6]]}]', "expected a segmentation with size and counts"],
+    ["[null]", "expected segmentation.size"],
+    ['[{"segmentation": [[1, 2, 3, 4, 5, 6]]}]', "masks are COCO's run lengths, not outlines"],
+    ['[{"segmentation": {"counts": [12]}}]', "expected segmentation.size, [height, width] in pixels,"],
+    ['[{"segmentation": {"size": [3, 4, 5], "counts": [12]}}]', "expected segmentation.size"],
+    ['[{"segmentation": {"size": [3, 4], "counts": [1, "2", 9]}}]', "expected segmentation.counts"],
     ['[{"segmentation": {"size": [3, 4], "counts": [5]}}]', "expected runs that fill 4 × 3 pixels"],
     ['[{"segmentation": {"size": [3, 4], "counts": [-1, 13]}}]', "expected run lengths of at least 0"],
     ['[{"segmentation": {"size": [3, 4], "counts": "~~"}}]', "cannot read"],
@@ -101,6 +104,37 @@ describe("readMasks", () => {
     await refused.toThrow(message);
     await expect(readMasks(join(file, ".."), "a", size)).rejects.toThrow(file);
   });
+});
+
+test("readMaskFile tells the masks' size and areas, and refuses a file with masks of several sizes", () => {
+  const file = join(folder(), "masks.json");
+  const write = (sizes: number[]) =>
+    writeFileSync(file, JSON.stringify(sizes.map((h) => ({ segmentation: { size: [h, 3], counts: [1, h * 3 - 1] } }))));
+  write([2]);
+  expect(readMaskFile(file)).toEqual([{ size: { height: 2, width: 3 }, runs: [1, 6], area: 5 }]);
+  write([1, 2]);
+  expect(() => readMaskFile(file)).toThrow(`${file}: mask 1 is 3 × 2 pixels, mask 0 is 3 × 1`);
+});
+
+test("a mask of zeros and ones is an error, not an empty mask", async () => {
+  const root = folder();
+  mkdirSync(join(root, "a"));
+  await png(join(root, "a", "0.png"), (x) => (x === 1 ? 1 : 0));
+  await expect(readMasks(root, "a", size)).rejects.toThrow(
+    `expected 255 inside of the mask for ${join(root, "a", "0.png")}, got 1`,
+  );
+  await png(join(root, "a", "0.png"), () => 0);
+  expect(await readMasks(root, "a", size)).toEqual([[]]);
+});
+
+test("masks that csrm propose left half done are missing", () => {
+  const root = folder();
+  for (const id of ["a", "b"]) mkdirSync(join(root, id));
+  writeFileSync(join(root, "a", "metadata.csv"), "id\n");
+  assertMasks(root, ["a", "b"]);
+  writeFileSync(join(root, "settings.json"), JSON.stringify({ format: "png" }));
+  assertMasks(root, ["a"]);
+  expect(() => assertMasks(root, ["a", "b"])).toThrow(/no masks for b in .* nor a finished folder b/);
 });
 
 test("assertMasks names the first photograph without masks and counts the others", () => {

@@ -59,10 +59,15 @@ describe("masks of the decoder at the photograph's size", () => {
         const logits = masks.flatten(0, 1);
         const drawn = canvas.rows.transpose(0, 1).matmul(logits).matmul(canvas.columns);
         expectGolden(drawn.reshape(each.postprocessed.shape), each.postprocessed, { tolerance: 1e-5 });
-        const scores = stabilityScores(logits, canvas, 1);
-        const off = scores.map((score, i) => Math.abs(score - each.stability_scores.data![i]!));
-        recordDeviation("stability", Math.max(...off));
-        expect(Math.max(...off)).toBeLessThan(2e-3); // a pixel or two near the threshold
+        for (const [offset, golden] of [
+          [1, each.stability_scores],
+          [0.1, each["stability_scores_offset_0.1"]],
+        ] as const) {
+          const scores = stabilityScores(logits, canvas, offset);
+          const off = Math.max(...scores.map((score, i) => Math.abs(score - golden.data![i]!)));
+          recordDeviation(`stability at ${offset}`, off);
+          expect(off).toBeLessThan(2e-3); // a pixel or two near the threshold
+        }
         const runs = drawnRuns(logits, canvas);
         const areas = runs.map((own, i) => Math.abs(areaOfRuns(own) - each.areas.data![i]!));
         expect(Math.max(...areas)).toBeLessThanOrEqual(1);
@@ -161,9 +166,11 @@ describe("automatic mask generation", () => {
 
   it("gives the same for any number of points at once", () => {
     const sam = tinySam();
-    const masks = [1, 5, 64].map(
-      (points_per_batch) => generateMasks(sam, picture(33, 50), { ...open, points_per_batch }).masks,
-    );
+    const masks = [1, 7, 64].map((points_per_batch) => {
+      const options = { ...open, points_per_side: 5, points_per_batch };
+      return generateMasks(sam, picture(33, 50), options).masks;
+    });
+    expect(masks[0]).toHaveLength(75);
     for (const each of masks) expect(each.map(({ runs }) => runs)).toEqual(masks[0]!.map(({ runs }) => runs));
   });
 

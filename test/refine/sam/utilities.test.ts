@@ -154,6 +154,11 @@ describe("small regions", () => {
     const runs = [0, 3, 8, 10, 40, 41];
     expect(dropIslands(runs, { height: 8, width: 8 }, 2).runs).toEqual([0, 3, 8, 10]);
     expect(dropIslands([0, 3, 40, 41], { height: 8, width: 8 }, 100)).toEqual({ runs: [0, 3], changed: true });
+    // Every second pixel of every second column of a large photograph, and two beside each other.
+    const size = { height: 1200, width: 1200 };
+    const dots = Array.from({ length: 600 * 600 }, (_, i) => 2 * (i % 600) + 2400 * Math.floor(i / 600));
+    const many = dots.flatMap((at) => [at, at === 4804 ? at + 2 : at + 1]);
+    expect(dropIslands(many, size, 100)).toEqual({ runs: [4804, 4806], changed: true });
     expect(fillHoles(runs, { height: 8, width: 8 }, 5)).toEqual({ runs, changed: false });
   });
 
