@@ -51,8 +51,8 @@ export async function workThrough<Item, Value>(options: ResumableWork<Item, Valu
   return resumed;
 }
 
-/** Whether a file is there and no older than the one it was made from. */
-export async function isNewer(result: string, source: string): Promise<boolean> {
-  const [made, from] = await Promise.all([result, source].map((file) => stat(file).catch(() => null)));
-  return made != null && from != null && made.mtimeMs >= from.mtimeMs;
+/** Whether a file is there and no older than those it was made from. */
+export async function isNewer(result: string, ...sources: readonly string[]): Promise<boolean> {
+  const [made, ...from] = await Promise.all([result, ...sources].map((file) => stat(file).catch(() => null)));
+  return made != null && from.every((source) => source != null && made.mtimeMs >= source.mtimeMs);
 }

@@ -158,7 +158,7 @@ function withNewKeys(stored: Tree): Tree {
 }
 
 /**
- * Whether the run there is of the same recipe, but for keys that no stage has read so far. A start of another that came to nothing, e.g.
+ * Whether the run there is of the same recipe, but for keys that no stage has read so far or that none reads. A start of another that came to nothing, e.g.
  * for a misspelt file, is cleared away.
  * @param freshStage a stage whose results will not stay
  */

@@ -105,6 +105,18 @@ describe("openRun", () => {
     expect(() => open(out)).toThrow(/predict.threshold: 0.5 → "train"/);
   });
 
+  it("takes another list to submit when the network is trained, and no other key of verification", () => {
+    const out = freshOut();
+    open(out).close();
+    mkdirSync(join(out, "verify"));
+    writeFileSync(join(out, "verify", "model.safetensors"), "");
+    const other = loadRecipe(recipeFile, { set: ["verify.test=mine"] });
+    open(out, { recipe: other }).close();
+    expect(recipeOfRun(out)).toEqual(other);
+    const longer = loadRecipe(recipeFile, { set: ["verify.test=mine", "verify.epochs=99"] });
+    expect(() => open(out, { recipe: longer })).toThrow(/verify.epochs: .* → 99/);
+  });
+
   it("goes on with a run that was begun before a key existed", () => {
     const out = freshOut();
     open(out).close();

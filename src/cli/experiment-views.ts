@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import { expected } from "../errors.ts";
 import { renderText } from "../evaluation/table.ts";
-import { classTable, compare, comparisonTable, MEASURED } from "../experiments/compare.ts";
+import { classTable, compare, comparisonTable, MEASURED, unlikeText } from "../experiments/compare.ts";
 import { published } from "../experiments/published.ts";
 import { qualitative } from "../experiments/qualitative.ts";
 import { subjectsOf } from "../experiments/subjects.ts";
@@ -94,7 +94,8 @@ export function registerCompare(group: Command): void {
         const own = { ...each, methods: each.methods.filter(({ from }) => from === MEASURED) };
         return `IoU by class on ${each.split}, %\n${renderText(classTable(own))}`;
       });
-      print([`mIoU %\n${renderText(comparisonTable(comparison))}`, ...classes, files.join("\n")].join("\n\n"));
+      const note = [unlikeText(comparison)].filter(Boolean);
+      print([`mIoU %\n${renderText(comparisonTable(comparison))}`, ...note, ...classes, files.join("\n")].join("\n\n"));
     });
 }
 

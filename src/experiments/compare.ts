@@ -9,7 +9,7 @@ import { compareSplits, splitOf } from "../report/run-data.ts";
 import { percentTick, SERIES_STYLES } from "./outcome.ts";
 import type { PublishedClasses, PublishedSet } from "./published.ts";
 import { type Spread, spread, spreadText } from "./statistics.ts";
-import { type Measured, measuredBy, type Subject } from "./subjects.ts";
+import { areOfSameImages, type Measured, measuredBy, type Subject } from "./subjects.ts";
 
 /** Where figures come from: "measured" with csrm, or the paper's table. */
 export interface ComparedRow {
@@ -39,6 +39,8 @@ export interface Comparison {
   splits: string[];
   rows: ComparedRow[];
   byClass: ComparedClasses[];
+  /** Lists of one name that are not the same images, told as "val: 6 images of a, 100 of b". */
+  unlike: string[];
 }
 
 export const MEASURED = "measured";
@@ -57,7 +59,22 @@ export function compare(subjects: readonly Subject[], paper: PublishedSet | null
     splits: [...splits, ...(paper?.lists ?? [])],
     rows: [...rows, ...(paper ? printedRows(paper) : [])],
     byClass: splits.map((split) => classesOf(split, measured, paper)),
+    unlike: splits.flatMap((split) => unlikeIn(split, subjects)),
   };
+}
+
+function unlikeIn(split: string, subjects: readonly Subject[]): string[] {
+  const own = subjects.flatMap(({ label, sources }) => {
+    const evaluation = sources.flatMap(({ evaluations }) => evaluations).find((each) => splitOf(each) === split);
+    return evaluation ? [{ label, evaluation }] : [];
+  });
+  if (own.every(({ evaluation }) => areOfSameImages(evaluation, own[0]!.evaluation))) return [];
+  return [`${split}: ${own.map(({ label, evaluation }) => `${evaluation.count} images of ${label}`).join(", ")}`];
+}
+
+/** @returns "" where all lists of one name are the same images */
+export function unlikeText({ unlike }: Comparison): string {
+  return unlike.length === 0 ? "" : `Lists of one name that are not the same images or classes: ${unlike.join("; ")}.`;
 }
 
 function figuresOf(splits: readonly string[], evaluations: readonly Evaluation[]): Map<string, Spread> {
@@ -151,6 +168,7 @@ export function comparisonMarkdown(comparison: Comparison): string {
   return [
     "# Methods side by side",
     `Mean IoU in percent, background included; where there are several seeds, mean ± sample standard deviation.${hasPrinted ? warning : ""}`,
+    ...[unlikeText(comparison)].filter(Boolean),
     renderMarkdown(comparisonTable(comparison)),
     ...comparison.byClass.flatMap((each) => [`## IoU by class, ${each.split}`, renderMarkdown(classTable(each))]),
     "![figure](figure.png)",

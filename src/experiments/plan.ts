@@ -41,12 +41,14 @@ export interface Plan {
   jobs: readonly Job[];
 }
 
-/** @throws CsrmError for a recipe that some row makes wrong, for no seed or one given twice, and where nothing could be measured */
+/** @throws CsrmError for a recipe that some row makes wrong, for no seed, one given twice or by `set`, and where nothing could be measured */
 export function planOf({ experiment, source, set, rows, seeds, out }: PlanOptions): Plan {
   if (seeds.length === 0 || new Set(seeds).size < seeds.length) {
     throw expected("at least one seed, each once,", "--seeds", seeds.join(","));
   }
   const folder = path.resolve(out);
+  const seeded = set.find((text) => /^\s*seed\s*=/.test(text));
+  if (seeded !== undefined) throw expected("seeds by --seeds", "an experiment", seeded);
   const recipe = loadRecipe(source, { set });
   if (recipe.data.lists.score.length === 0) {
     throw expected(

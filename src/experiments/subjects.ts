@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { CsrmError, expected } from "../errors.ts";
 import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
-import { readEvaluations } from "../report/run-data.ts";
+import { readEvaluations, splitOf } from "../report/run-data.ts";
 import { isTree, readYamlMapping } from "../training/config/layers.ts";
 import { isExperiment, readExperiment } from "./experiment-folder.ts";
 import { runFolder } from "./plan.ts";
@@ -30,19 +30,49 @@ export interface Subject {
  * its rows. What is given the same label is taken for seeds of one thing; a path without one is called by its last part or, where that would
  * make two of them one, by all of it.
  * @param methods keep these methods only
- * @throws CsrmError naming a path that is none of these, or holds no evaluation (of these methods)
+ * @throws CsrmError naming a path that is none of these, or holds no evaluation (of these methods), and a list that seeds of one thing do
+ *   not share
  */
 export function subjectsOf(args: readonly string[], methods?: readonly string[]): Subject[] {
   const subjects = new Map<string, Source[]>();
   const paths = args.map(labelled);
   for (const each of paths) {
-    for (const { label, source } of sourcesOf(each, paths)) {
-      const kept = source.evaluations.filter(({ method }) => !methods || methods.includes(method ?? ""));
-      if (kept.length === 0) throw noEvaluations(source, methods);
-      subjects.set(label, [...(subjects.get(label) ?? []), { ...source, evaluations: kept }]);
+    const all = [...sourcesOf(each, paths)];
+    const kept = all.map(({ label, source }) => {
+      const evaluations = source.evaluations.filter(({ method }) => !methods || methods.includes(method ?? ""));
+      return { label, source: { ...source, evaluations } };
+    });
+    // Not every row of an experiment has every method: a start has no csrm.
+    const found = kept.filter(({ source }) => source.evaluations.length > 0);
+    if (found.length === 0) throw noEvaluations(all[0]?.source, { where: each.where, methods });
+    for (const { label, source } of found) subjects.set(label, [...(subjects.get(label) ?? []), source]);
+  }
+  for (const [label, sources] of subjects) assertSameLists(label, sources);
+  return [...subjects].map(([label, sources]) => ({ label, sources }));
+}
+
+/** Whether two evaluations are of the same images, as far as their masks tell. */
+export function areOfSameImages(a: Evaluation, b: Evaluation): boolean {
+  return a.count === b.count && a.names.join("\n") === b.names.join("\n") && a.truth.join() === b.truth.join();
+}
+
+/** Figures of other images must not be averaged as seeds. */
+function assertSameLists(label: string, sources: readonly Source[]): void {
+  const first = new Map<string, { path: string; evaluation: Evaluation }>();
+  for (const { path, evaluations } of sources) {
+    for (const evaluation of evaluations) {
+      const list = splitOf(evaluation);
+      const before = first.get(list) ?? { path, evaluation };
+      first.set(list, before);
+      if (areOfSameImages(before.evaluation, evaluation)) continue;
+      throw expected(
+        "the same images and masks in all seeds of one thing",
+        `${list} of ${label}`,
+        `${before.evaluation.count} images in ${before.path}, ${evaluation.count} in ${path}`,
+        "give what was measured on other data another LABEL=",
+      );
     }
   }
-  return [...subjects].map(([label, sources]) => ({ label, sources }));
 }
 
 interface Labelled {
@@ -106,7 +136,11 @@ function runSource(folder: string): Source {
   return { path: folder, root: folder, evaluations: readEvaluations(path.join(folder, "evaluate")), backbone };
 }
 
-function noEvaluations({ path: where, evaluations }: Source, methods?: readonly string[]): CsrmError {
+function noEvaluations(
+  source: Source | undefined,
+  { where: given, methods }: { where: string; methods?: readonly string[] },
+): CsrmError {
+  const { path: where, evaluations } = source ?? { path: given, evaluations: [] };
   const there = evaluations.map(({ method, split }) => `${method} on ${split}`).join(", ");
   const wanted = methods ? ` of ${methods.join(", ")}` : "";
   return new CsrmError(

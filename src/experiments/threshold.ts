@@ -21,7 +21,7 @@ export interface Thresholds {
 
 /**
  * @param split the list; default: the first that has sweeps, lists of training images before others
- * @throws CsrmError when no evaluation of the list has a sweep, naming the lists that have one
+ * @throws CsrmError when no evaluation of the list has a sweep, naming the lists that have one, and for a subject without any
  */
 export function thresholdCurves(subjects: readonly Subject[], split?: string): Thresholds {
   const swept = subjects.map(({ label, sources }) => ({
@@ -45,7 +45,16 @@ export function thresholdCurves(subjects: readonly Subject[], split?: string): T
     const own = evaluations.filter((each) => splitOf(each) === chosen);
     return own.length > 0 ? [{ name, points: pointsOf(own) }] : [];
   });
+  const without = swept.find(({ sources }) =>
+    sources.every(({ evaluations }) => evaluations.every((each) => splitOf(each) !== chosen)),
+  );
+  if (without) throw expected(`evaluations of scores on ${chosen}`, without.label, listsOf(without));
   return { split: chosen, curves };
+}
+
+function listsOf({ sources }: Pick<Subject, "sources">): string | undefined {
+  const lists = new Set(sources.flatMap(({ evaluations }) => evaluations.map(splitOf)));
+  return lists.size > 0 ? `some on ${[...lists].join(", ")}` : undefined;
 }
 
 /** At the thresholds that all of them were measured at: a run adds the one that it was given. */

@@ -13,6 +13,8 @@ export interface Photographs {
   assertAll(ids: readonly string[]): void;
   /** @throws CsrmError when it cannot be decoded or has another size than its label map */
   read(id: string, labels: LabelMap, labelFile: string): Promise<RgbImage>;
+  /** The file alone. */
+  sources(id: string): string[];
   fileOf(id: string): string;
 }
 
@@ -22,6 +24,7 @@ export function photographs(images: RefineImages, longest = Number.POSITIVE_INFI
   const fileOf = (id: string) => files.get(id)!;
   return {
     fileOf,
+    sources: (id) => [fileOf(id)],
     assertAll(ids) {
       files = imagesOf(images, ids);
     },

@@ -32,6 +32,8 @@ export interface RefineFolderOptions<Value> extends FolderOptions {
   label: string;
   /** Refuses, before anything is refined, when something is missing. */
   assertAll?(ids: readonly string[]): void;
+  /** The files that one map's refinement reads beside the map; a map is refined anew when one of them has changed. */
+  sources(id: string): readonly string[];
   /** Reads what the refinement of one map needs, some maps ahead. @param file the map's, for messages */
   read(id: string, labels: LabelMap, file: string): Promise<Value>;
   refine(labels: LabelMap, value: Value, id: string): LabelMap;
@@ -47,8 +49,8 @@ export interface RefineSummary {
 }
 
 /**
- * Refines label maps; those that were refined before with the same settings and have not changed since stay as they
- * are.
+ * Refines label maps; those that were refined before with the same settings, from files that have not changed since,
+ * stay as they are.
  * @throws CsrmError naming the file: a missing label map (before anything is refined), a damaged one; for results of other
  *   settings in `out`; (code "locked") when another process refines there; what `assertAll`, `read` and `refine` throw
  */
@@ -74,10 +76,10 @@ export async function refineFolder<Value>(options: RefineFolderOptions<Value>): 
 
 /** @returns how many had been done before */
 function refineAll<Value>(options: RefineFolderOptions<Value>, { ids, dir }: { ids: readonly string[]; dir: string }) {
-  const { labels, label, read, refine, progress = silentProgress } = options;
+  const { labels, label, sources, read, refine, progress = silentProgress } = options;
   return workThrough({
     items: ids,
-    isDone: (id) => isNewer(join(dir, `${id}.png`), labelFile(labels, id)),
+    isDone: (id) => isNewer(join(dir, `${id}.png`), labelFile(labels, id), ...sources(id)),
     async read(id) {
       const file = labelFile(labels, id);
       const map = decodeLabelPng(await readFileBytes(file), file);

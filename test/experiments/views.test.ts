@@ -70,7 +70,20 @@ describe("csrm experiment threshold", () => {
     const method = await csrm("experiment", "threshold", run, "--methods", "start", "--out", root);
     expect(method.stderr).toContain("holds no evaluation of start; there are csrm on val");
   });
+
+  it("does not leave out in silence what has no sweep on the list", async () => {
+    const root = temporaryFolder("threshold");
+    const a = saveRun(path.join(root, "a"), [swept({ 0.1: 0.5 }, {})]);
+    const b = saveRun(path.join(root, "b"), [swept({ 0.1: 0.5 }, { split: "other" })]);
+    const { code, stderr } = await csrm("experiment", "threshold", a, b, "--list", "val", "--out", root);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('expected evaluations of scores on val for b, got "some on other"'),
+    ]);
+  });
 });
+
+const EXPERIMENT = "experiment: ablation\nrows: {s: L_s}\nseeds: [0]\nrecipe: {name: toy}\n";
 
 describe("csrm experiment compare", () => {
   it("puts seeds under one name, and classes side by side", async () => {
@@ -91,6 +104,37 @@ describe("csrm experiment compare", () => {
     expect(text).toContain("| cat | 70.0 ± 14.1 | 40.0 |");
     expect(text).not.toContain("paper");
     expect(existsSync(path.join(out, "figure.svg"))).toBe(true);
+  });
+
+  it("averages no figures of other images, and says where lists of one name are not the same", async () => {
+    const root = temporaryFolder("compare");
+    const figures = { split: "val", method: "csrm", label: "CSRM" };
+    const a = saveRun(path.join(root, "a"), [evaluation([100, 60, 50], figures)]);
+    const b = saveRun(path.join(root, "b"), [evaluation([100, 40, 50], { ...figures, count: 9 })]);
+    const out = path.join(root, "out");
+    const seeds = await csrm("experiment", "compare", `A=${a}`, `A=${b}`, "--out", out);
+    expect([seeds.code, seeds.stderr]).toEqual([1, expect.stringMatching(/for val of A, got "2 images in .*, 9 in /)]);
+    const beside = await csrm("experiment", "compare", a, b, "--out", out);
+    expect(beside.stdout).toContain("not the same images or classes: val: 2 images of a, 9 images of b.");
+    expect(readFileSync(path.join(out, "table.md"), "utf8")).toContain("val: 2 images of a, 9 images of b.");
+  });
+
+  it("takes an experiment whose start lacks a method", async () => {
+    const root = temporaryFolder("compare");
+    const run = (key: string, method: string) => {
+      saveRun(path.join(root, "runs", `${key}-s0`), [
+        evaluation([100, 60, 50], { split: "val", method, label: method }),
+      ]);
+      writeFileSync(path.join(root, "runs", `${key}-s0`, "summary.json"), "{}");
+    };
+    run("start", "start");
+    run("s", "csrm");
+    writeFileSync(path.join(root, "experiment.yaml"), EXPERIMENT);
+    const shown = ["experiment", "compare", root, "--out", path.join(root, "out")];
+    const { stdout, stderr } = await csrm(...shown, "--methods", "csrm");
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^L_s: csrm +resnet18 +measured +1/m);
+    expect((await csrm(...shown, "--methods", "verify")).stderr).toContain("holds no evaluation of verify");
   });
 
   it("tells the paper's rows from measured ones, and gives its classes only to classes of its data", async () => {

@@ -37,7 +37,8 @@ export interface RefineFolderOptions {
 /** What every help text of a refinement says of its files. */
 export const FILES = `
 Label maps are <id>.png of ids 0 to 254; 255 is unknown. The same command on the same --out goes on where it stopped, and does label
-maps that have changed since anew. Shards may run at the same time or one after the other, once all label maps are there.`;
+maps anew that have changed since, or whose photograph or masks have. Shards may run at the same time or one after the other, once all
+label maps are there.`;
 
 /** Adds the label maps' folders and list, before a command's own options. */
 export function withLabels(command: Command): Command {

@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { imageId } from "../../data/image-files.ts";
 import { CsrmError, expected } from "../../errors.ts";
 import { readError, readFileBytes, readTextSync } from "../../files.ts";
 import { areaOfRuns, type MaskSize, type Runs, runsOfCounts } from "../../formats/coco-runs.ts";
@@ -31,26 +32,43 @@ export function assertMasks(dir: string, ids: readonly string[]): void {
 }
 
 /**
+ * What `readMasks` reads of a photograph. A folder is among its files, since it changes when one of them goes.
+ * @throws CsrmError when it cannot be listed
+ */
+export function maskFiles(dir: string, id: string): string[] {
+  const json = join(dir, `${id}.json`);
+  if (existsSync(json)) return [json];
+  const folder = join(dir, id);
+  return [folder, ...pngsIn(folder)];
+}
+
+/**
  * The masks of one photograph; a photograph without objects has none.
  * @param size the label map's, which every mask must have
- * @throws CsrmError naming the file that is damaged or has another size
+ * @throws CsrmError naming the file that is damaged, has another size or is no mask, and the folder of files that are none
  */
 export async function readMasks(dir: string, id: string, size: MaskSize): Promise<Runs[]> {
   const json = join(dir, `${id}.json`);
   return existsSync(json) ? readRunLengths(json, size) : readPngs(join(dir, id), size);
 }
 
-async function readPngs(folder: string, size: MaskSize): Promise<Runs[]> {
+/** @throws CsrmError when the folder cannot be listed, or holds pictures but no PNG: a mask in a JPEG has no exact outline */
+function pngsIn(folder: string): string[] {
   let names: string[];
   try {
-    names = readdirSync(folder).filter((name) => name.endsWith(".png"));
+    names = readdirSync(folder);
   } catch (error) {
     throw readError(folder, error);
   }
-  names.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const masks = names.filter((name) => name.endsWith(".png"));
+  const picture = masks.length === 0 && names.find((name) => imageId(name) !== null);
+  if (picture) throw expected("masks as PNG files", folder, picture);
+  return masks.sort((a, b) => a.localeCompare(b, "en", { numeric: true })).map((name) => join(folder, name));
+}
+
+async function readPngs(folder: string, size: MaskSize): Promise<Runs[]> {
   const masks: Runs[] = [];
-  for (const name of names) {
-    const file = join(folder, name);
+  for (const file of pngsIn(folder)) {
     const map = decodeLabelPng(await readFileBytes(file), file);
     assertSize(map, size, file);
     const runs = runsOfCounts(encodeRle(map, { value: INSIDE }), size, file);

@@ -6,7 +6,7 @@ import type { LabelMap } from "../../formats/indexed-png.ts";
 import { type Settings, stampOf } from "../../stamped-folder.ts";
 import { photographs, type RefineImages } from "../photographs.ts";
 import { type FolderOptions, type RefineSummary, refineFolder } from "../refine-folder.ts";
-import { assertMasks, readMasks } from "./mask-files.ts";
+import { assertMasks, maskFiles, readMasks } from "./mask-files.ts";
 import { type MergeOptions, mergeMasks } from "./merge.ts";
 import { assertRegionSettings, type RegionSettings, regionProposals } from "./regions.ts";
 
@@ -19,6 +19,8 @@ export interface MaskSource<Value> {
   /** Refuses, before anything is refined, when photographs or masks are missing. */
   assertAll(ids: readonly string[]): void;
   read(id: string, labels: LabelMap, labelFile: string): Promise<Value>;
+  /** The files that are read. */
+  sources(id: string): readonly string[];
   masks(value: Value, labels: LabelMap): readonly Runs[];
 }
 
@@ -36,6 +38,7 @@ export function refineByMasks<Value>(options: MaskStageOptions<Value>): Promise<
     label: source.label,
     assertAll: (ids) => source.assertAll(ids),
     read: (id, labels, file) => source.read(id, labels, file),
+    sources: (id) => source.sources(id),
     refine: (labels, value) => mergeMasks(labels, source.masks(value, labels), merge),
   });
 }
@@ -48,6 +51,7 @@ export function storedMasks(dir: string): MaskSource<Runs[]> {
     label: "masks",
     assertAll: (ids) => assertMasks(dir, ids),
     read: (id, labels) => readMasks(dir, id, labels),
+    sources: (id) => maskFiles(dir, id),
     masks: (runs) => runs,
   };
 }

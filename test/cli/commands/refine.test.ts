@@ -1,5 +1,5 @@
 /** csrm refine regions and csrm refine sam over folders: results, going on, composing with the dense CRF, bad input. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
@@ -151,6 +151,22 @@ describe("csrm refine sam", () => {
     expect(run.code, run.stderr).toBe(0);
     expect(JSON.parse(run.stdout)).toMatchObject({ images: 2, resumed: 0, rule: "best_fit" });
     expect(Buffer.compare(result("out", "sub/b").data, exact.data)).toBe(0);
+  });
+
+  it("does a label map anew whose mask has changed, came or went", async () => {
+    for (const id of ["a", "sub/b"]) putMasks(id);
+    const resumed = async () => JSON.parse((await sam("--masks", at("masks"), "--json")).stdout).resumed;
+    expect([await resumed(), await resumed()]).toEqual([0, 2]);
+    const later = new Date(Date.now() + 5000);
+    utimesSync(at("masks", "a.json"), later, later);
+    expect(await resumed()).toBe(1);
+    const earlier = new Date(0);
+    rmSync(at("masks", "a.json"));
+    mkdirSync(at("masks", "a"));
+    writeFileSync(at("masks", "a", "0.png"), encodeIndexedPng({ ...exact, data: exact.data.map(() => 255) }));
+    utimesSync(at("masks", "a", "0.png"), earlier, earlier);
+    utimesSync(at("masks", "a"), later, later);
+    expect(await resumed()).toBe(1);
   });
 
   it("says which label maps have no masks before it refines any", async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -69,6 +69,20 @@ describe("readMasks", () => {
     );
     writeFileSync(join(root, "b.json"), JSON.stringify([{ segmentation: { size: [4, 3], counts: [12] } }]));
     await expect(readMasks(root, "b", size)).rejects.toThrow(`for ${join(root, "b.json")}, mask 0, got "3×4"`);
+  });
+
+  test("refuses masks that would say nothing: another value inside, another kind of picture", async () => {
+    const root = folder();
+    mkdirSync(join(root, "a"));
+    const file = join(root, "a", "0.png");
+    await png(file, (x) => (x === 1 ? 1 : 0));
+    await expect(readMasks(root, "a", size)).rejects.toThrow(`expected 255 inside of the mask for ${file}, got 1`);
+    await png(file, () => 0);
+    expect(await readMasks(root, "a", size)).toEqual([[]]);
+    renameSync(file, join(root, "a", "0.jpg"));
+    await expect(readMasks(root, "a", size)).rejects.toThrow(
+      `expected masks as PNG files for ${join(root, "a")}, got "0.jpg"`,
+    );
   });
 
   test.each([
