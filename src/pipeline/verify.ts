@@ -3,16 +3,18 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { ClassTable, Dataset } from "../data/types.ts";
-import { CsrmError } from "../errors.ts";
+import { CsrmError, expected } from "../errors.ts";
 import { type Evaluation, miousOf } from "../evaluation/evaluation.ts";
 import { imageRoot } from "../evaluation/images.ts";
 import { assertMasks } from "../evaluation/masks.ts";
 import { readFileBytes } from "../files.ts";
+import { decodeLabelPng } from "../formats/indexed-png.ts";
 import { augmentationText } from "../inference/predict-settings.ts";
 import type { SegmentSettings } from "../inference/segment.ts";
 import { segmentAll } from "../inference/segment-stage.ts";
 import { interrupted, safePoint, throwIfInterrupted } from "../interrupt.ts";
 import type { Progress } from "../progress.ts";
+import { UNKNOWN } from "../refine/refine-labels.ts";
 import type { Run } from "../run-folder.ts";
 import { readJson, writeJson } from "../run-stage.ts";
 import { setThreads } from "../torch/index.ts";
@@ -181,10 +183,20 @@ function assertSameFolder(run: Run, labels: string | undefined): void {
 /** A training that goes on must go on with the label maps that it began with. */
 async function assertSameSource(run: Run, { folder, dataset }: TrainingLabels): Promise<void> {
   const hash = createHash("sha256");
+  let labelled = false;
   for (const { id } of dataset.samples) {
     await safePoint();
-    hash.update(`${id}\n`).update(await readFileBytes(path.join(folder, `${id}.png`)));
+    const file = path.join(folder, `${id}.png`);
+    const bytes = await readFileBytes(file);
+    hash.update(`${id}\n`).update(bytes);
+    labelled ||= decodeLabelPng(bytes, file).data.some((label) => label !== UNKNOWN);
   }
+  if (!labelled)
+    throw expected(
+      "a pixel with a label",
+      `the label maps of ${dataset.name} in ${folder}`,
+      "unknown (255) everywhere",
+    );
   const source: Source = { labels: placeIn(run.path, folder), sha256: hash.digest("hex") };
   // Before the first checkpoint nothing came of the label maps yet.
   const begun = existsSync(path.join(run.stage("verify").checkpoints, "last.safetensors"));

@@ -96,6 +96,10 @@ describe("csrm verify --labels", () => {
     const few = temporaryFolder("few");
     const without = await verify("--labels", few, "--out", fresh());
     expect(without.stderr).toMatch(/12 of the 12 images of list train have no label map.*verify\.list/);
+    const nothing = encodeIndexedPng({ data: new Uint8Array(64 * 64).fill(255), width: 64, height: 64 });
+    for (const id of ids) writeFileSync(path.join(few, `${id}.png`), nothing);
+    const unknown = await verify("--labels", few, "--out", fresh());
+    expect(unknown.stderr).toMatch(/expected a pixel with a label for the label maps of .*unknown \(255\) everywhere/);
     const badWeights = await verify("--labels", labels, "--set", "verify.weights=/none.pth", "--out", fresh());
     expect(badWeights.stderr).toContain("cannot read /none.pth: no such file");
     const badBackbone = await verify("--labels", labels, "--set", "verify.backbone=resnest42", "--out", fresh());

@@ -4,6 +4,7 @@
  */
 import { areaOfRuns, type Runs } from "../../formats/coco-runs.ts";
 import type { LabelMap } from "../../formats/indexed-png.ts";
+import { UNKNOWN } from "../refine-labels.ts";
 
 /**
  * - `max_iou_imp2`: a mask goes to the lowest class of which it holds more than half its own pixels, or at least 85 % of the class'.
@@ -23,7 +24,6 @@ export interface MergeOptions {
 
 /** Share of a class' pixels from which on a mask may be its, however much else it holds. */
 const RECALL = 0.85;
-const UNKNOWN = 255;
 
 /**
  * The label map with its classes grown and cut to the masks.

@@ -1,4 +1,5 @@
 /** A batch of points put to the network, and of what it answers the masks that pass the filters. */
+import { CsrmError } from "../../errors.ts";
 import { areaOfRuns, type MaskSize, type Runs } from "../../formats/coco-runs.ts";
 import { type Decoded, MASKS } from "../../models/sam/mask-decoder.ts";
 import { foregroundPoints } from "../../models/sam/prompt-encoder.ts";
@@ -51,6 +52,11 @@ export function masksOfPoints({ sam, embedded, canvas, points, crop, size, optio
         const decoded = sam.decode(embedded, { points: foregroundPoints(seen, device) });
         // Mask 0 is for prompts without doubt; a single point leaves much.
         const ious = decoded.iou.narrow(1, 1, 3).toArray();
+        if (!ious.every(Number.isFinite)) {
+          throw new CsrmError("the network expects a quality that is no number of its masks; its weights are damaged", {
+            code: "weights",
+          });
+        }
         const places = ious.flatMap((iou, i) => (pred_iou_thresh === 0 || iou > pred_iou_thresh ? [i] : []));
         return { ious, places, logits: places.length > 0 ? pick(sam, decoded, places) : null };
       });

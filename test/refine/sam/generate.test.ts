@@ -118,6 +118,13 @@ describe("automatic mask generation", () => {
     expect(liveTensors()).toBe(before);
   });
 
+  it("refuses weights that say nothing of a mask's quality, instead of finding no masks", () => {
+    const sam = tinySam();
+    noGrad(() => sam.mask_decoder.iou_prediction_head.layers.at(2).bias!.mul_(Number.NaN));
+    expect(() => generateMasks(sam, picture(40, 30), open)).toThrow("its weights are damaged");
+    sam.dispose();
+  });
+
   it("is what prompting point by point gives, filtered and suppressed", () => {
     const sam = tinySam();
     const image = picture(40, 30);
