@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: "test/helpers/global-setup.ts",
+    setupFiles: "test/helpers/file-setup.ts",
     // libtorch's threads are tied to the process, and two cores gain nothing from more of them.
     pool: "forks",
     maxWorkers: 2,
