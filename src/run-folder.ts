@@ -151,6 +151,12 @@ export function recipeDifferences(stored: Tree, recipe: Recipe): string[] {
   return diffRecipes(withNewKeys(stored), JSON.parse(JSON.stringify(recipe)));
 }
 
+/** How the recipes of two run folders differ, seed included; a data set inside of its run is in the same place in both. */
+export function differencesOfRuns(a: string, b: string): string[] {
+  const [from, to] = [a, b].map((run) => withNewKeys(readYamlMapping(join(run, "config.yaml"))));
+  return diffRecipes(from, to);
+}
+
 /** A stored recipe with the defaults of keys that came after it: a new key's default is what was done before there was the key. */
 function withNewKeys(stored: Tree): Tree {
   const filled = recipeSchema.safeParse(stored);

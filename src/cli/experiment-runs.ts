@@ -24,6 +24,19 @@ export interface TrainingExperimentOptions extends DryRunFlags {
   json?: boolean;
 }
 
+/** The recipe, as an argument of a command. */
+export const RECIPE = "a YAML file, or the name of a built-in recipe";
+
+/** What every help text of them says. */
+export const TRAINED = `
+An experiment is a folder: table.md, table.csv, figure.svg and figure.png, experiment.yaml, and a run folder a row and seed in runs/. The
+same command goes on where it stopped, and does nothing twice; other seeds and rows are added to those that are there.`;
+
+/** Where an experiment goes when --out does not say. */
+export function folderOf(experiment: string, { out }: { out?: string }, source: string): string {
+  return out ?? path.join("experiments", `${experiment}-${path.basename(source).replace(/\.ya?ml$/, "")}`);
+}
+
 /** Adds the options of every experiment that trains. */
 export function withTrainingOptions(command: Command): Command {
   return command

@@ -1,69 +1,95 @@
 /** Table 2 of the paper: start and CSRM, as they are and refined, seed by seed. */
-
 import path from "node:path";
-import { CsrmError, expected } from "../errors.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
+import { listName } from "../pipeline/predictions.ts";
 import { compareSplits, readEvaluations } from "../report/run-data.ts";
-import { recipeOfRun } from "../run-folder.ts";
 import type { Recipe } from "../training/config.ts";
 import { valuesOf } from "./ablation.ts";
 import type { StoredExperiment } from "./experiment-folder.ts";
-import { finishedEvaluations } from "./finished.ts";
 import { measuringNotes, type Outcome } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
+import { type RefinedOptions, refineSeed, seedFolder } from "./refined-maps.ts";
 import type { Column } from "./results.ts";
 import { refinementRows, refinementTraining } from "./rows.ts";
+import { finishedSeed, measuredOn, type SeedRuns, seedRunsIn } from "./seed-runs.ts";
 
-/** What is there so far; null before a run is done. */
-export function refinementOutcome({ out, recipe }: Plan, { seeds }: StoredExperiment): Outcome | null {
-  const of = finishedEvaluations(out, seeds);
-  const [starts, runs] = [of("start"), of(refinementTraining.key)];
-  if (runs.size === 0) return null;
-  return outcomeOf(recipe, new Map([...runs].map(([seed, own]) => [seed, [...(starts.get(seed) ?? []), ...own]])));
+export type RefinementOptions = Omit<RefinedOptions, "out">;
+
+/**
+ * What is there so far, the refined label maps of this call's seeds made where they are missing; null before a run is done. Seeds that other
+ * calls added are shown with what those made of them.
+ */
+export async function refinementOutcome(
+  { out, recipe, seeds }: Plan,
+  stored: StoredExperiment,
+  options: RefinementOptions,
+): Promise<Outcome | null> {
+  const all = { ...options, out };
+  const runs = new Map<number, Evaluation[]>();
+  for (const seed of stored.seeds) {
+    const found = finishedSeed(out, refinementTraining.key, seed);
+    if (found === null) continue;
+    runs.set(seed, seeds.includes(seed) ? await refineSeed(found, all) : asTheyAre(found, all));
+  }
+  return runs.size === 0 ? null : outcomeOf(recipe, runs, options);
 }
 
 /**
- * The same of finished runs of one recipe.
- * @throws CsrmError for two runs of one seed, and for a run that did not evaluate some row's method
+ * The same of finished runs of one recipe, and of experiments.
+ * @param out gets the refined label maps
+ * @throws CsrmError as `seedRunsIn`, and for a run that did not measure its start or its CSRM
  */
-export function refinementOfRuns(folders: readonly string[]): Outcome {
+export async function refinementOfRuns(
+  folders: readonly string[],
+  { out, ...options }: RefinedOptions,
+): Promise<Outcome> {
+  const found = seedRunsIn(folders, options.progress.note);
+  for (const each of found) assertMeasured(each);
   const runs = new Map<number, Evaluation[]>();
-  const recipes = folders.map(recipeOfRun);
-  for (const [i, folder] of folders.entries()) {
-    const { seed } = recipes[i]!;
-    if (runs.has(seed)) {
-      throw expected("one run a seed", "--runs", folder, `another of them has seed ${seed}, too`);
-    }
-    const evaluations = readEvaluations(path.join(folder, "evaluate"));
-    const missing = refinementRows.find(
-      ({ method, optional }) => !optional && !evaluations.some((each) => each.method === method),
-    );
-    if (missing) {
-      throw new CsrmError(
-        `${folder} has no evaluation of ${missing.method} (${missing.label}); csrm run on it makes one, where predict.crf is true`,
-        { code: "data" },
-      );
-    }
-    runs.set(seed, evaluations);
-  }
-  return outcomeOf(recipes[0]!, runs);
+  for (const each of found) runs.set(each.seed, await refineSeed(each, { ...options, out }));
+  return outcomeOf(found[0]!.recipe, runs, options);
 }
 
-function outcomeOf(recipe: Recipe, runs: ReadonlyMap<number, readonly Evaluation[]>): Outcome {
+/** Before any label map is refined. */
+function assertMeasured(runs: SeedRuns): void {
+  for (const list of runs.recipe.data.lists.score) {
+    for (const method of ["start", "csrm"]) measuredOn(runs, method, listName(list));
+  }
+}
+
+/** Of a seed that another call, or another process, looks after. */
+function asTheyAre({ measured, seed }: SeedRuns, { out, supplies }: RefinedOptions): Evaluation[] {
+  const folders = ["crf", ...supplies.map(({ kind }) => kind)].map((kind) => seedFolder(out, kind, seed));
+  const refined = folders.flatMap((folder) => readEvaluations(path.join(folder, "evaluate")));
+  return [...measured.map(({ evaluation }) => evaluation), ...refined];
+}
+
+function outcomeOf(
+  recipe: Recipe,
+  runs: ReadonlyMap<number, readonly Evaluation[]>,
+  { supplies, merge }: RefinementOptions,
+): Outcome {
   const all = [...runs.values()].flat();
   const splits = [...new Set(all.flatMap(({ split }) => split ?? []))].sort(compareSplits);
   const columns = splits.map((split): Column => ({ method: "", split, title: split }));
-  const present = refinementRows.filter(({ method }) => all.some((each) => each.method === method));
+  const rows = refinementRows(supplies.map(({ kind }) => kind));
+  const present = rows.filter(({ method }) => all.some((each) => each.method === method));
   const first = present[0]?.method;
-  const rows = present.map(({ method, label }) => ({
-    key: method,
-    label,
-    against: method === first ? null : first!,
-    values: valuesOf(runs, columns, () => method),
-  }));
+  const how = supplies.map(({ told }) => told).join("; ");
   return {
-    title: "Refinement: start and CSRM, with and without the dense CRF",
-    notes: measuringNotes(recipe, all),
-    results: { columns, rows },
+    title: "Refinement: start and CSRM, each as it is and refined",
+    notes: [
+      ...measuringNotes(recipe, all),
+      ...(how ? [`Refinements follow one another in the order of a row's name. Merged by ${merge.rule}; ${how}.`] : []),
+    ],
+    results: {
+      columns,
+      rows: present.map(({ method, label }) => ({
+        key: method,
+        label,
+        against: method === first ? null : first!,
+        values: valuesOf(runs, columns, () => method),
+      })),
+    },
   };
 }

@@ -41,22 +41,37 @@ export function assertLossesOn(recipe: Recipe, rows: readonly TrainingRow[]): vo
   }
 }
 
-/** Table 2: which predictions of a run are looked at. */
+/** Table 2: which predictions of a seed are looked at. */
 export interface MethodRow {
   label: string;
   /** Key of the method as evaluate/*.json has it. */
   method: string;
-  /** Whether a run may be without. */
-  optional?: boolean;
 }
 
-export const refinementRows: readonly MethodRow[] = [
+/** What label maps may be made to follow, with what a row's label says of it. Regions are no masks of objects, so they never share a name. */
+export const MASK_KINDS = { regions: "regions", sam: "SAM masks" } as const;
+export type MaskKind = keyof typeof MASK_KINDS;
+
+/** The rows that every run has; the others refine the last four. */
+const PLAIN_ROWS: readonly MethodRow[] = [
   { label: "start", method: "start" },
-  { label: "CSRM, CAM", method: "csrm_cam", optional: true },
+  { label: "CSRM, CAM", method: "csrm_cam" },
   { label: "CSRM", method: "csrm" },
   { label: "start + dCRF", method: "start_crf" },
   { label: "CSRM + dCRF", method: "csrm_crf" },
 ];
+
+/** What is refined by masks: methods whose label maps a run has. */
+export const REFINED = ["start", "csrm", "start_crf", "csrm_crf"] as const;
+
+/** Rows with several refinements have them in the order of their names: the dense CRF first, the masks after it. */
+export function refinementRows(kinds: readonly MaskKind[]): MethodRow[] {
+  const labelOf = (key: string) => PLAIN_ROWS.find(({ method }) => method === key)!.label;
+  const masked = kinds.flatMap((kind) =>
+    REFINED.map((key) => ({ label: `${labelOf(key)} + ${MASK_KINDS[kind]}`, method: `${key}_${kind}` })),
+  );
+  return [...PLAIN_ROWS, ...masked];
+}
 
 /** The training behind Table 2: everything on, refined label maps included. */
 export const refinementTraining: TrainingRow = { key: "csrm", label: "CSRM", set: { "predict.crf": true } };

@@ -6,7 +6,11 @@ import type { Plan } from "./plan.ts";
 import { runJobs } from "./run-jobs.ts";
 
 /** The outcome so far of an experiment, and its files; null before there is anything to show. */
-export type OutcomeOf = (plan: Plan, stored: StoredExperiment) => Outcome | null;
+export type OutcomeOf = (
+  plan: Plan,
+  stored: StoredExperiment,
+  progress: Progress,
+) => Outcome | null | Promise<Outcome | null>;
 
 export interface Finished {
   outcome: Outcome;
@@ -19,7 +23,7 @@ export async function runExperiment(plan: Plan, outcomeOf: OutcomeOf, progress: 
   openExperiment(plan);
   const write = async () => {
     // Read anew: another process may have added seeds or rows meanwhile, and the table shows all.
-    const outcome = outcomeOf(plan, readExperiment(plan.out));
+    const outcome = await outcomeOf(plan, readExperiment(plan.out), progress);
     return outcome && { outcome, files: await writeOutcome(plan.out, outcome) };
   };
   await runJobs(plan, progress, async () => void (await write()));

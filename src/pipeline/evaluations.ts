@@ -121,11 +121,14 @@ const PARTS: Record<string, string> = {
   csrm: "CSRM",
   cam: "CAM",
   crf: "+ dCRF",
+  regions: "+ regions",
+  sam: "+ SAM masks",
   single: "(single)",
 };
 
-function labelOf(key: string): string {
-  const order = ["start", "csrm", "cam", "crf", "single"];
+/** A method's name in tables: "csrm_crf" → "CSRM + dCRF". */
+export function labelOf(key: string): string {
+  const order = ["start", "csrm", "cam", "crf", "regions", "sam", "single"];
   const parts = key.split("_").sort((a, b) => order.indexOf(a) - order.indexOf(b));
   return parts.map((part) => PARTS[part]!).join(" ");
 }

@@ -1,5 +1,5 @@
 /** The photographs of label maps that are to be refined, read one ahead of the other, each checked against its map's size. */
-import { decodeImage, imageSize } from "../data/image.ts";
+import { type DecodeOptions, decodeImage, imageSize } from "../data/image.ts";
 import { imagesOf } from "../data/label-files.ts";
 import type { RgbImage } from "../data/types.ts";
 import { expected } from "../errors.ts";
@@ -35,9 +35,14 @@ export function photographs(images: RefineImages, longest = Number.POSITIVE_INFI
         const size = `${original.width}×${original.height}, the size of ${file},`;
         throw expected(size, labelFile, `${width}×${height}`);
       }
-      if (Math.max(width, height) <= longest) return decodeImage(file);
-      const scaled = (side: number) => Math.max(1, Math.round((side * longest) / Math.max(width, height)));
-      return decodeImage(file, { plan: { width: scaled(width), height: scaled(height), kernel: "cubic" } });
+      return decodeImage(file, shrinkPlan(original, longest));
     },
   };
+}
+
+/** How a photograph is decoded so that no side is longer. */
+export function shrinkPlan({ width, height }: { width: number; height: number }, longest: number): DecodeOptions {
+  if (Math.max(width, height) <= longest) return {};
+  const scaled = (side: number) => Math.max(1, Math.round((side * longest) / Math.max(width, height)));
+  return { plan: { width: scaled(width), height: scaled(height), kernel: "cubic" } };
 }

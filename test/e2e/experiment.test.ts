@@ -1,12 +1,14 @@
 /** `csrm experiment` as a person runs it: two seeds, killed in the middle, gone on with, asked for more. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parseCsv } from "../../src/formats/csv.ts";
+import { decodeLabelPng } from "../../src/formats/indexed-png.ts";
+import { mergeMasks } from "../../src/refine/masks/merge.ts";
 import { csrm } from "../helpers/cli.ts";
 import { scalarsByStep } from "../helpers/tfevents.ts";
 import { temporaryFolder } from "../helpers/tiny.ts";
@@ -43,10 +45,19 @@ const command = (seeds: string, rows = "s,m") => [
 const run = (args: string[]) =>
   execFileSync(process.execPath, [main, ...args], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
+/** Run lengths as COCO's JSON has them, from starts and ends. */
+function countsOf(runs: readonly number[], pixels: number): number[] {
+  const edges = [0, ...runs, pixels];
+  return edges.slice(1).map((edge, i) => edge - edges[i]!);
+}
+
 /** Every file below the folders of runs, with when it was written and what is in it. */
 function filesOf(...runs: string[]): Record<string, string> {
-  const files = runs.flatMap((name) => {
-    const folder = path.join(out, "runs", name);
+  return filesBelow(...runs.map((name) => path.join(out, "runs", name)));
+}
+
+function filesBelow(...folders: string[]): Record<string, string> {
+  const files = folders.flatMap((folder) => {
     const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     return entries.map((entry) => path.join(entry.parentPath, entry.name));
   });
@@ -211,30 +222,109 @@ describe("csrm run", () => {
 });
 
 describe("csrm experiment refinement", () => {
+  const parent = temporaryFolder("experiment");
+  const folder = path.join(parent, "refinement");
+  const whole = path.join(parent, "run");
+  const tables = path.join(parent, "tables");
+  const keysOf = (text: string): string[] => JSON.parse(text).rows.map(({ key }: { key: string }) => key);
+  const refine = (runs: string, ...more: string[]) =>
+    run(["experiment", "refinement", "--runs", runs, "--out", tables, "--json", ...more]);
+  const PLAIN = ["start", "csrm_cam", "csrm", "start_crf", "csrm_crf"];
+  const REFINED = ["start", "csrm", "start_crf", "csrm_crf"];
+  const withMasks = (kind: string) => REFINED.map((key) => `${key}_${kind}`);
+
   it("holds start and CSRM, as they are and refined, against the start", () => {
-    const folder = path.join(temporaryFolder("experiment"), "refinement");
     const args = ["experiment", "refinement", "toy-tiny", "--out", folder, ...SHORT];
     const trained = JSON.parse(run([...args, "--json"]));
-    expect(trained.rows.map(({ key }: { key: string }) => key)).toEqual([
-      "start",
-      "csrm_cam",
-      "csrm",
-      "start_crf",
-      "csrm_crf",
-    ]);
+    expect(keysOf(JSON.stringify(trained))).toEqual([...PLAIN, ...withMasks("regions")]);
     const text = readFileSync(path.join(folder, "table.md"), "utf8");
-    expect(text).toMatch(/^\| CSRM \+ dCRF \| start \|/m);
-    // A run that did everything by itself has the same table.
-    const whole = path.join(path.dirname(folder), "run");
+    expect(text).toMatch(/^\| CSRM \+ dCRF \+ regions \| start \|/m);
+    expect(text).toContain("Merged by best_fit; regions: segments of even colour at scales 75, 100");
+    expect(text).not.toMatch(/SAM masks/);
+    // A run that did everything by itself has the same table, and stays as it is.
     run(["run", "toy-tiny", "--out", whole, ...SHORT]);
-    const looked = run(["experiment", "refinement", "--runs", whole, "--out", path.join(whole, "table"), "--json"]);
-    expect(JSON.parse(looked).rows).toEqual(trained.rows);
+    const before = filesBelow(whole);
+    expect(JSON.parse(refine(whole)).rows).toEqual(trained.rows);
+    expect(filesBelow(whole)).toEqual(before);
+    const again = filesBelow(path.join(tables, "refine"));
+    expect(JSON.parse(refine(whole)).rows).toEqual(trained.rows);
+    expect(filesBelow(path.join(tables, "refine"))).toEqual(again);
   });
 
-  it("names the evaluation that a run lacks", async () => {
-    const { code, stderr } = await csrm("experiment", "refinement", "--runs", path.join(out, "runs/m-s0"));
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/m-s0 has no evaluation of start \(start\); csrm run/)]);
+  it("merges the label maps behind a row with the masks that it is given, the dense CRF first", () => {
+    const masks = path.join(parent, "sam-masks");
+    mkdirSync(masks);
+    // Two boxes, an even and an odd width, on every photograph of 32 × 32.
+    const boxes = [
+      [4, 6, 20, 24],
+      [15, 2, 30, 19],
+    ].map(([x0, y0, x1, y1]) => {
+      const runs = Array.from({ length: x1! - x0! }, (_, i) => [(x0! + i) * 32 + y0!, (x0! + i) * 32 + y1!]);
+      return runs.flat();
+    });
+    const records = boxes.map((runs) => ({ segmentation: { size: [32, 32], counts: countsOf(runs, 32 * 32) } }));
+    const lists = ["train", "val"].map((list) => path.join(whole, "data/ImageSets/Segmentation", `${list}.txt`));
+    const ids = lists.flatMap((list) => readFileSync(list, "utf8").trim().split("\n"));
+    for (const id of ids) writeFileSync(path.join(masks, `${id}.json`), JSON.stringify(records));
+    const given = ["--sam-masks", masks, "--rule", "max_iou_imp2"];
+    const other = path.join(parent, "sam-tables");
+    const rows = run(["experiment", "refinement", "--runs", whole, "--out", other, "--no-regions", "--json", ...given]);
+    expect(keysOf(rows)).toEqual([...PLAIN, ...withMasks("sam")]);
+    const [id] = readFileSync(lists[1]!, "utf8").trim().split("\n");
+    for (const [method, labels] of [
+      ["csrm_sam", "predict/csrm/val/pseudo"],
+      ["start_crf_sam", "refine/start/val"],
+    ] as const) {
+      const file = path.join(whole, labels, `${id}.png`);
+      const map = decodeLabelPng(readFileSync(file), file);
+      const refined = path.join(other, `refine/sam/s0/${method}/val/${id}.png`);
+      const { data } = decodeLabelPng(readFileSync(refined), refined);
+      expect(data, method).toEqual(mergeMasks(map, boxes, { rule: "max_iou_imp2" }).data);
+    }
+    const figures = JSON.parse(readFileSync(path.join(other, "refine/sam/s0/evaluate/val-csrm_crf_sam.json"), "utf8"));
+    expect(figures).toMatchObject({
+      label: "CSRM + dCRF + SAM masks",
+      crf: true,
+      count: 3,
+      predictions: "csrm_crf_sam/val",
+    });
+    const row = JSON.parse(rows).rows.find(({ key }: { key: string }) => key === "csrm_crf_sam");
+    expect(row.figures.find(({ split }: { split: string }) => split === "val").values).toEqual({ 0: figures.miou });
+    // One table is made in one way.
+    const changed = spawnSync(
+      process.execPath,
+      [main, "experiment", "refinement", "--runs", whole, "--out", other, "--no-regions", "--sam-masks", masks],
+      { cwd: root, encoding: "utf8" },
+    );
+    expect([changed.status, changed.stderr]).toEqual([1, expect.stringMatching(/rule: "max_iou_imp2" → "best_fit"/)]);
+  });
+
+  it("takes the start and the last row of an ablation's seeds, and makes the dense CRF that they lack", () => {
+    const [runs, experiment] = [filesOf(...ALL), path.join(parent, "of-ablation")];
+    const text = run(["experiment", "refinement", "--runs", out, "--out", experiment, "--no-regions", "--json"]);
+    const { seeds, rows } = JSON.parse(text);
+    expect([seeds, rows.map(({ key }: { key: string }) => key)]).toEqual([[0, 1], PLAIN]);
+    expect(filesOf(...ALL)).toEqual(runs);
+    const figure = (key: string) => rows.find((row: { key: string }) => row.key === key).figures.at(-1).values[1];
+    const stored = (file: string) => JSON.parse(readFileSync(file, "utf8")).miou;
+    expect(figure("csrm")).toBe(stored(path.join(out, "runs/m-s1/evaluate/val-csrm.json")));
+    expect(figure("start_crf")).toBe(stored(path.join(experiment, "refine/crf/s1/evaluate/val-start_crf.json")));
+  });
+
+  it("names what a run lacks, and looks for masks before it trains", async () => {
+    const row = path.join(out, "runs/m-s0");
+    const { code, stderr } = await csrm("experiment", "refinement", "--runs", row, "--out", tables);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/m-s0 has no evaluation of start on .*--runs .*ablation takes/),
+    ]);
     const neither = await csrm("experiment", "refinement");
     expect(neither.stderr).toContain("expected either a recipe or --runs");
+    const elsewhere = path.join(parent, "nothing");
+    for (const option of ["--sam-masks", "--sam-weights"]) {
+      const args = ["refinement", "toy-tiny", "--out", elsewhere, option, path.join(parent, "gone")];
+      expect((await csrm("experiment", ...args)).stderr).toMatch(new RegExp(`for ${option}, got ".*gone"`));
+    }
+    expect(existsSync(elsewhere)).toBe(false);
   });
 });

@@ -44,7 +44,15 @@ function sides([x0, y0, x1, y1]: Box): [number, number, number, number] {
 
 /** Writes <file>: a JSON list of masks, one a line. */
 export async function writeMaskFile(file: string, masks: readonly FoundMask[], size: MaskSize): Promise<void> {
-  const lines = masks.map((mask) => JSON.stringify(recordOf(mask, size)));
+  await writeMaskRecords(
+    file,
+    masks.map((mask) => recordOf(mask, size)),
+  );
+}
+
+/** Writes <file>: a JSON list of masks, one a line; what they have beside their run lengths is up to the caller. */
+export async function writeMaskRecords(file: string, records: readonly Pick<MaskRecord, "segmentation">[]) {
+  const lines = records.map((record) => JSON.stringify(record));
   await writeFileAtomic(file, lines.length > 0 ? `[\n${lines.join(",\n")}\n]\n` : "[]\n");
 }
 

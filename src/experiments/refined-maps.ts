@@ -1,0 +1,148 @@
+/**
+ * Label maps of finished runs, refined and measured for Table 2; nothing is trained and nothing is written into a run.
+ * EXP/refine/<kind>/s<seed>/<method>/<list>/<id>.png and beside them evaluate/<list>-<method>.json.
+ */
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { Dataset } from "../data/types.ts";
+import { CsrmError } from "../errors.ts";
+import type { Evaluation } from "../evaluation/evaluation.ts";
+import { imageRoot } from "../evaluation/images.ts";
+import { LABELS } from "../inference/results.ts";
+import { evaluateOnce, writeEvaluation } from "../pipeline/evaluation-files.ts";
+import { labelOf } from "../pipeline/evaluations.ts";
+import { listName } from "../pipeline/predictions.ts";
+import type { Progress } from "../progress.ts";
+import { refineCrf } from "../refine/crf-stage.ts";
+import { refineByMasks } from "../refine/masks/mask-stage.ts";
+import type { MergeOptions } from "../refine/masks/merge.ts";
+import { openStamped } from "../stamped-folder.ts";
+import { setThreads } from "../torch/index.ts";
+import { maskFolder, openRecipeData } from "../training/recipe-data.ts";
+import type { MaskSupply } from "./mask-supply.ts";
+import { REFINED } from "./rows.ts";
+import { type MeasuredIn, measuredOn, type SeedRuns } from "./seed-runs.ts";
+
+export interface RefinedOptions {
+  /** The experiment's folder. */
+  out: string;
+  supplies: readonly MaskSupply[];
+  merge: MergeOptions;
+  progress: Progress;
+}
+
+/**
+ * Makes what is missing of a seed's refined label maps, and measures them; what is there and up to date stays.
+ * @returns the evaluations of the runs' own and of all refined label maps
+ * @throws CsrmError when a run lacks label maps or their evaluation; as the refinements and the evaluation
+ */
+export async function refineSeed(runs: SeedRuns, options: RefinedOptions): Promise<Evaluation[]> {
+  setThreads(runs.recipe.threads);
+  const added: Evaluation[] = [];
+  for (const list of runs.recipe.data.lists.score) {
+    const dataset = await openRecipeData(runs.recipe, list);
+    for (const key of REFINED) {
+      const known = runs.measured.some(({ evaluation: each }) => each.method === key && each.split === listName(list));
+      const work: Work = { ...options, runs, dataset, list: listName(list) };
+      // A run without a dense CRF (predict.crf: false) gets one here.
+      const base = !known && key.endsWith("_crf") ? await refinedByCrf(work, key) : measuredOn(runs, key, work.list);
+      if (!known) added.push(base.evaluation);
+      for (const supply of options.supplies) added.push(await refinedByMasks(work, base, supply));
+    }
+  }
+  return [...runs.measured.map(({ evaluation }) => evaluation), ...added];
+}
+
+interface Work extends RefinedOptions {
+  runs: SeedRuns;
+  dataset: Dataset;
+  /** The list's name. */
+  list: string;
+}
+
+async function refinedByCrf(work: Work, method: string): Promise<MeasuredIn> {
+  const { runs, dataset, list, progress } = work;
+  const base = measuredOn(runs, method.replace(/_crf$/, ""), list);
+  const run = seedFolder(work.out, "crf", runs.seed);
+  const { dir, ids } = await refineCrf({
+    ...labelMapsOf(base, dataset),
+    images: dataset,
+    out: path.join(run, method, list),
+    params: runs.recipe.refine.crf,
+    fresh: "if-other",
+    progress,
+    label: `dCRF ${method} ${list}, seed ${runs.seed}`,
+  });
+  return { run, evaluation: await measure({ ...work, run, method, dir, ids }, { ...base.evaluation, crf: true }) };
+}
+
+async function refinedByMasks(work: Work, base: MeasuredIn, supply: MaskSupply): Promise<Evaluation> {
+  const { runs, dataset, list, merge, progress } = work;
+  const method = `${base.evaluation.method}_${supply.kind}`;
+  const run = seedFolder(work.out, supply.kind, runs.seed);
+  const source = await supply.open(dataset, list, progress);
+  // Seeds are averaged, so all of them are refined alike.
+  openStamped(path.join(work.out, "refine", supply.kind), { ...source.settings, ...merge }, { advice: OTHER_OUT });
+  const { dir, ids } = await refineByMasks({
+    ...labelMapsOf(base, dataset),
+    out: path.join(run, method, list),
+    source: { ...source, label: `${supply.kind} ${method} ${list}, seed ${runs.seed}` },
+    merge,
+    fresh: "if-other",
+    progress,
+  });
+  return measure({ ...work, run, method, dir, ids }, base.evaluation);
+}
+
+const OTHER_OUT = "choose another --out";
+
+/** EXP/refine/<kind>/s<seed> */
+export function seedFolder(out: string, kind: string, seed: number): string {
+  return path.join(out, "refine", kind, `s${seed}`);
+}
+
+/**
+ * The label maps that an evaluation is of, and their images.
+ * @throws CsrmError when they are not there any more
+ */
+function labelMapsOf({ run, evaluation }: MeasuredIn, dataset: Dataset): { labels: string; ids: string[] } {
+  const { kind, predictions, count, method, split } = evaluation;
+  const folder = path.resolve(run, predictions!);
+  // Figures of scores are those of the label maps that were made of them at the threshold.
+  const labels = kind === "labels" ? folder : path.join(folder, LABELS);
+  const ids = dataset.samples.map(({ id }) => id).filter((id) => existsSync(path.join(labels, `${id}.png`)));
+  if (ids.length === count) return { labels, ids };
+  throw new CsrmError(
+    `${labels} holds ${ids.length} of the ${count} label maps that ${method} was measured by on ${split}; csrm run on ${run} makes them again`,
+    { code: "data" },
+  );
+}
+
+interface Refined extends Work {
+  run: string;
+  method: string;
+  dir: string;
+  ids: readonly string[];
+}
+
+/** @param like how the label maps came about before */
+async function measure(
+  { run, method, dir, ids, runs, dataset, list, progress }: Refined,
+  { crf, tta }: Evaluation,
+): Promise<Evaluation> {
+  const result = await evaluateOnce(
+    run,
+    {
+      predictions: dir,
+      masks: maskFolder(runs.recipe),
+      images: imageRoot(dataset.samples[0]!),
+      classes: dataset.classes,
+      split: list,
+      label: labelOf(method),
+      ...{ method, ids, crf, tta },
+    },
+    progress,
+  );
+  await writeEvaluation(run, result);
+  return result;
+}

@@ -1,0 +1,59 @@
+/** Regions of even colour of photographs, kept as files of masks: where several label maps of a photograph are to follow them. */
+import { join, resolve } from "node:path";
+import { decodeImage, imageSize } from "../../data/image.ts";
+import { naming } from "../../errors.ts";
+import type { MaskSize, Runs } from "../../formats/coco-runs.ts";
+import type { CocoRle } from "../../formats/rle.ts";
+import { type Progress, silentProgress } from "../../progress.ts";
+import { isNewer, workThrough } from "../../resumable.ts";
+import { openStamped, type StampOptions } from "../../stamped-folder.ts";
+import { shrinkPlan } from "../photographs.ts";
+import { writeMaskRecords } from "../sam/mask-file.ts";
+import { packRuns } from "../sam/mask-runs.ts";
+import { assertRegionSettings, type RegionSettings, regionProposals } from "./regions.ts";
+
+export interface RegionStageOptions {
+  /** Photographs by id. */
+  samples: readonly { id: string; image: string }[];
+  /** Gets <id>.json, masks of the photograph's size as COCO's run lengths. */
+  out: string;
+  settings: RegionSettings;
+  fresh?: StampOptions["fresh"];
+  progress?: Progress;
+  /** What the progress calls it (default "regions"). */
+  label?: string;
+}
+
+/**
+ * Writes the regions of all photographs; those done before with the same settings, and not changed since, stay. Several processes may do
+ * so in one folder: they write the same.
+ * @returns how many had been done before
+ * @throws CsrmError naming a setting out of range, or a photograph that cannot be decoded; for regions of other settings in `out`;
+ *   InterruptedError between two photographs
+ */
+export async function writeRegions(options: RegionStageOptions): Promise<number> {
+  const { samples, settings, fresh, progress = silentProgress, label = "regions" } = options;
+  assertRegionSettings(settings);
+  const out = resolve(options.out);
+  openStamped(out, { ...settings }, { fresh, note: progress.note });
+  const fileOf = (id: string) => join(out, `${id}.json`);
+  return workThrough({
+    items: samples,
+    isDone: ({ id, image }) => isNewer(fileOf(id), image),
+    async read({ image }) {
+      const size = await imageSize(image);
+      return { size, picture: await decodeImage(image, shrinkPlan(size, settings.max_side)) };
+    },
+    work({ id, image }, { picture, size }) {
+      const masks = naming(`image ${image}`, () => regionProposals(picture, settings, size));
+      return () => writeMaskRecords(fileOf(id), recordsOf(masks, size));
+    },
+    progress,
+    label,
+  });
+}
+
+function recordsOf(masks: readonly Runs[], size: MaskSize): { segmentation: CocoRle }[] {
+  const { width, height } = size;
+  return masks.map((runs) => ({ segmentation: { size: [height, width], counts: packRuns(runs, size) } }));
+}
