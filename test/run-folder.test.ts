@@ -16,7 +16,7 @@ import os, { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { CsrmError } from "../src/errors.ts";
-import { type OpenRunOptions, openRun, type Run, recipeOfRun } from "../src/run-folder.ts";
+import { differencesToRun, type OpenRunOptions, openRun, type Run, recipeOfRun } from "../src/run-folder.ts";
 import { loadRecipe } from "../src/training/config.ts";
 
 const root = mkdtempSync(join(tmpdir(), "csrm-run-"));
@@ -139,6 +139,42 @@ describe("openRun", () => {
     renameSync(before, after);
     expect(open(after, { recipe: inside(after) }).resumed).toBe(true);
     expect(recipeOfRun(after).data.root).toBe(join(after, "data"));
+  });
+
+  it("goes on where it was moved together with the data set that it shares with others", () => {
+    const [before, after] = [freshOut(), freshOut()];
+    const rowOf = (home: string) => ({
+      ...{ out: join(home, "runs", "row"), home },
+      recipe: { ...recipe, data: { ...recipe.data, root: join(home, "data") } },
+    });
+    mkdirSync(join(before, "runs"), { recursive: true });
+    const first = openRun(rowOf(before));
+    first.stage("train").finish({ loss: 1 });
+    first.close();
+    renameSync(before, after);
+    const { out } = rowOf(after);
+    expect(differencesToRun(out, rowOf(after).recipe)).toEqual([]);
+    expect(open(out, rowOf(after)).resumed).toBe(true);
+    const late = loadRecipe(recipeFile, { set: ["verify.epochs=9"], values: { "data.root": join(after, "data") } });
+    for (const run of opened.splice(0)) run.close();
+    open(out, { recipe: late }).close();
+    renameSync(after, before);
+    expect(recipeOfRun(rowOf(before).out)).toMatchObject({
+      data: { root: join(before, "data") },
+      verify: { epochs: 9 },
+    });
+  });
+
+  it("goes on with a run whose shared data set was told by its absolute path", () => {
+    const home = freshOut();
+    const out = join(home, "runs", "row");
+    const shared = { ...recipe, data: { ...recipe.data, root: join(home, "data") } };
+    mkdirSync(join(home, "runs"), { recursive: true });
+    const first = open(out, { recipe: shared });
+    first.stage("train").finish({ loss: 1 });
+    first.close();
+    expect(readFileSync(join(out, "config.yaml"), "utf8")).toContain(`root: ${home}`);
+    expect(open(out, { recipe: shared, home }).resumed).toBe(true);
   });
 
   it("moves the old run aside and begins anew when asked to", () => {
