@@ -1,5 +1,6 @@
 /** Work on many files, one result each, that can stop after any of them and goes on where it stopped. */
 import { stat } from "node:fs/promises";
+import { CsrmError, messageOf } from "./errors.ts";
 import { safePoint } from "./interrupt.ts";
 import { readAhead, WriteBehind } from "./overlap.ts";
 import type { Progress } from "./progress.ts";
@@ -49,6 +50,24 @@ export async function workThrough<Item, Value>(options: ResumableWork<Item, Valu
     await writes.finish();
   }
   return resumed;
+}
+
+/** An image without result. */
+export interface Skipped {
+  id: string;
+  reason: string;
+}
+
+/** Notes an image that cannot be decoded. @throws any other error */
+export function noteSkipped(skipped: Skipped[], id: string, error: unknown): void {
+  if (!(error instanceof CsrmError && error.code === "image")) throw error;
+  skipped.push({ id, reason: messageOf(error) });
+}
+
+/** @throws CsrmError (code "image") when all of `count` images, and there were some, were skipped */
+export function assertSomeRead(skipped: readonly Skipped[], count: number): void {
+  if (count === 0 || skipped.length < count) return;
+  throw new CsrmError(`none of the ${count} images could be read; the first: ${skipped[0]!.reason}`, { code: "image" });
 }
 
 /** Whether a file is there and no older than those it was made from. */

@@ -2,11 +2,11 @@
 import { basename, join, resolve } from "node:path";
 import { decodeImage } from "../../data/image.ts";
 import { sha256Of } from "../../download.ts";
-import { CsrmError, expected, messageOf, naming } from "../../errors.ts";
+import { expected, naming } from "../../errors.ts";
 import type { SamVariant } from "../../models/sam/config.ts";
 import { loadSam } from "../../models/sam/load-sam.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
-import { isNewer, workThrough } from "../../resumable.ts";
+import { assertSomeRead, isNewer, noteSkipped, type Skipped, workThrough } from "../../resumable.ts";
 import type { RunLock } from "../../run-lock.ts";
 import type { Shard } from "../../shard.ts";
 import { isStamp, lockStamped, type StampOptions } from "../../stamped-folder.ts";
@@ -48,7 +48,7 @@ export interface ProposeSummary {
   resumed: number;
   /** Found this time. */
   masks: number;
-  skipped: { id: string; reason: string }[];
+  skipped: Skipped[];
   /** Where this time went, in seconds. */
   times: MaskTimes;
   seconds: number;
@@ -94,19 +94,13 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
           if (format !== "png") await writeMaskFile(join(out, `${id}.json`), result.masks, size);
         };
       },
-      onUnreadable({ id }, error) {
-        if (strict || !(error instanceof CsrmError && error.code === "image")) throw error;
-        skipped.push({ id, reason: messageOf(error) });
-      },
+      onUnreadable: strict ? undefined : ({ id }, error) => noteSkipped(skipped, id, error),
       progress,
       label: `masks, ${basename(weights)}`,
     });
     const images = samples.length - skipped.length;
     // A shard may have nothing but photographs that cannot be read.
-    if (images === 0 && skipped.length > 0 && (shard?.size ?? 1) === 1) {
-      const message = `none of the ${skipped.length} photographs could be read; the first: ${skipped[0]!.reason}`;
-      throw new CsrmError(message, { code: "image" });
-    }
+    if ((shard?.size ?? 1) === 1) assertSomeRead(skipped, samples.length);
     const seconds = (performance.now() - started) / 1000;
     return { out, network: variant, images, resumed, masks: found, skipped, times, seconds };
   } finally {
