@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { decodeImage } from "../../data/image.ts";
 import { sha256Of } from "../../download.ts";
 import { expected, naming } from "../../errors.ts";
+import { safePoint } from "../../interrupt.ts";
 import type { SamVariant } from "../../models/sam/config.ts";
 import { loadSam } from "../../models/sam/load-sam.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
@@ -12,7 +13,7 @@ import type { Shard } from "../../shard.ts";
 import { isStamp, lockStamped, type StampOptions } from "../../stamped-folder.ts";
 import { METADATA } from "../masks/mask-files.ts";
 import type { MaskTimes } from "./clock.ts";
-import { generateMasks } from "./generate.ts";
+import { maskSteps } from "./generate.ts";
 import { writeMaskFile, writeMaskFolder } from "./mask-file.ts";
 import { assertMaskOptions, type MaskOptions } from "./options.ts";
 
@@ -58,7 +59,7 @@ export interface ProposeSummary {
  * Writes the masks of all photographs; those done before with the same weights and options, and not changed since, stay.
  * @throws CsrmError for weights of another network, options out of range, results of other settings in `out`, a full disk and, where
  *   `strict`, a photograph that cannot be decoded; (code "locked") when another process makes masks there; InterruptedError between two
- *   photographs
+ *   batches of points: the masks of that photograph are made anew then
  */
 export async function proposeMasks(options: ProposeOptions): Promise<ProposeSummary> {
   const { samples, weights, masks: maskOptions, format, device, precision, fresh, shard, strict = false } = options;
@@ -82,10 +83,9 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
       items: samples,
       isDone: (sample) => isDone(sample, out, format),
       read: ({ image }) => decodeImage(image),
-      work({ id, image: file }, image) {
-        const result = naming(`${file} (${image.width} × ${image.height})`, () =>
-          generateMasks(sam, image, maskOptions),
-        );
+      async work({ id, image: file }, image) {
+        const name = `${file} (${image.width} × ${image.height})`;
+        const result = await throughSteps(name, maskSteps(sam, image, maskOptions));
         for (const part of Object.keys(times) as (keyof MaskTimes)[]) times[part] += result.times[part];
         found += result.masks.length;
         return async () => {
@@ -106,6 +106,19 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
   } finally {
     lock?.release();
     sam.dispose();
+  }
+}
+
+/** Does work step by step, stopping between two steps when asked to. @throws InterruptedError; what a step throws, with `name` before it */
+async function throughSteps<Result>(name: string, steps: Generator<undefined, Result>): Promise<Result> {
+  try {
+    for (;;) {
+      const step = naming(name, () => steps.next());
+      if (step.done) return step.value;
+      await safePoint();
+    }
+  } finally {
+    steps.return(undefined as never);
   }
 }
 
