@@ -143,8 +143,8 @@ function withInnerPaths(recipe: Recipe, run: string, home: string): Recipe {
 /** Keys that nothing reads before a stage: they may change as long as it has no results; null: always. */
 const READ_LATE: readonly [keys: RegExp, stage: StageName | null][] = [
   [/^(predict|refine)\.|^data\.(lists\.score|masks)/, "predict"],
-  // Names what a submission is made of; no stage reads it.
-  [/^verify\.test:/, null],
+  // The first names what a submission is made of; with the others predictions are made anew wherever they differ, from the same network.
+  [/^verify\.(test:|predict\.)/, null],
   [/^verify\./, "verify"],
 ];
 
@@ -173,7 +173,7 @@ function withNewKeys(stored: Tree): Tree {
 }
 
 /**
- * Whether the run there is of the same recipe, but for keys that no stage has read so far or that none reads. A start of another that came to nothing, e.g.
+ * Whether the run there is of the same recipe, but for keys that no stage has read so far or that may change at any time. A start of another that came to nothing, e.g.
  * for a misspelt file, is cleared away.
  * @param freshStage a stage whose results will not stay
  */

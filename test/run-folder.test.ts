@@ -105,15 +105,16 @@ describe("openRun", () => {
     expect(() => open(out)).toThrow(/predict.threshold: 0.5 → "train"/);
   });
 
-  it("takes another list to submit when the network is trained, and no other key of verification", () => {
+  it("takes another list to submit and another way to predict when the network is trained, and no other key of verification", () => {
     const out = freshOut();
     open(out).close();
     mkdirSync(join(out, "verify"));
     writeFileSync(join(out, "verify", "model.safetensors"), "");
-    const other = loadRecipe(recipeFile, { set: ["verify.test=mine"] });
+    const set = ["verify.test=mine", "verify.predict.crf=false", "verify.predict.scales=[1]"];
+    const other = loadRecipe(recipeFile, { set });
     open(out, { recipe: other }).close();
     expect(recipeOfRun(out)).toEqual(other);
-    const longer = loadRecipe(recipeFile, { set: ["verify.test=mine", "verify.epochs=99"] });
+    const longer = loadRecipe(recipeFile, { set: [...set, "verify.epochs=99"] });
     expect(() => open(out, { recipe: longer })).toThrow(/verify.epochs: .* → 99/);
   });
 
