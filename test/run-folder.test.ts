@@ -271,6 +271,22 @@ describe("the lock of a run folder", () => {
     expect(json(join(out, ".lock")).pid).toBe(process.pid);
   });
 
+  it("is taken over by one process at a time, also after one that was killed while it did", () => {
+    const out = freshOut();
+    open(out).close();
+    const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+    const lockOf = (pid: number) => JSON.stringify({ pid, host: os.hostname(), birth: null, since: "then" });
+    writeFileSync(join(out, ".lock"), lockOf(gone));
+    writeFileSync(join(out, ".lock.turn"), lockOf(process.ppid));
+    const error = errorOf(() => open(out));
+    expect([error.code, error.message]).toEqual(["locked", expect.stringContaining(`process ${process.ppid} on`)]);
+    expect(json(join(out, ".lock")).pid).toBe(gone);
+    writeFileSync(join(out, ".lock.turn"), lockOf(gone));
+    expect(open(out).resumed).toBe(true);
+    expect(json(join(out, ".lock")).pid).toBe(process.pid);
+    expect(readdirSync(out).filter((name) => name.startsWith(".lock"))).toEqual([".lock"]);
+  });
+
   it.runIf(process.platform === "linux")(
     "is taken over when its process id belongs to a younger process by now",
     () => {
