@@ -9,12 +9,14 @@ import { CsrmError, messageOf } from "./errors.ts";
 import { isTemporary, writeFileAtomicSync } from "./files.ts";
 import { isLock, lockFile, lockFolder, type RunLock } from "./run-lock.ts";
 import { makeFolder, readJson, Stage, type StageName, writeJson } from "./run-stage.ts";
-import { readYamlMapping, type Tree } from "./training/config/layers.ts";
+import { isTree, readYamlMapping, type Tree } from "./training/config/layers.ts";
 import { diffRecipes, dumpRecipe, loadRecipe, type Recipe, recipeSchema } from "./training/config.ts";
 
 export interface OpenRunOptions {
   out: string;
   recipe: Recipe;
+  /** What is moved together with the run, e.g. the folder of its experiment (default: the run alone). */
+  home?: string;
   /** Move what is there aside to OUT.old-<time> and begin anew. */
   fresh?: boolean;
   /** Moves this stage of the run aside alone, to OUT/<stage>.old-<time>, to do it anew. */
@@ -35,7 +37,7 @@ export interface OpenRunOptions {
 export function openRun(options: OpenRunOptions): Run {
   const { recipe, fresh = false, note = () => {}, now = () => new Date() } = options;
   const path = resolve(options.out);
-  const stored = withInnerPaths(recipe, path);
+  const stored = withInnerPaths(recipe, path, resolve(options.home ?? path));
   makeFolder(path);
   let lock = lockFolder(path, note);
   try {
@@ -54,7 +56,7 @@ export function openRun(options: OpenRunOptions): Run {
       lock = lockFolder(path, note);
     }
     const { freshStage } = options;
-    const resumed = state === "run" && !fresh && goesOn(path, stored, freshStage);
+    const resumed = state === "run" && !fresh && goesOn(path, recipe, freshStage);
     if (freshStage !== undefined && existsSync(join(path, freshStage))) {
       note(`kept the old results as ${moveAside(join(path, freshStage), now())}`);
     }
@@ -131,20 +133,33 @@ function isBookkeeping(name: string): boolean {
   return isLock(name) || isTemporary(name);
 }
 
-/** The recipe as config.yaml has it: a data set inside the run is told from there, so that a run folder may be moved. */
-function withInnerPaths(recipe: Recipe, run: string): Recipe {
+/** The recipe as config.yaml has it: a data set that is moved together with the run is told from there, so that both may be moved. */
+function withInnerPaths(recipe: Recipe, run: string, home: string): Recipe {
   const { root } = recipe.data;
-  if (root === null || !resolve(root).startsWith(run + sep)) return recipe;
+  if (root === null || !resolve(root).startsWith(home + sep)) return recipe;
   return { ...recipe, data: { ...recipe.data, root: relative(run, root) } };
 }
 
 /** Keys that nothing reads before a stage: they may change as long as it has no results; null: always. */
 const READ_LATE: readonly [keys: RegExp, stage: StageName | null][] = [
   [/^(predict|refine)\.|^data\.(lists\.score|masks)/, "predict"],
-  // Names what a submission is made of; no stage reads it.
-  [/^verify\.test:/, null],
+  // The first names what a submission is made of; with the others predictions are made anew wherever they differ, from the same network.
+  [/^verify\.(test:|predict\.)/, null],
   [/^verify\./, "verify"],
 ];
+
+/** How a recipe differs from that of a run folder, as diffRecipes tells it. @param recipe with absolute paths */
+export function differencesToRun(run: string, recipe: Recipe): string[] {
+  const stored = readYamlMapping(join(run, "config.yaml"));
+  const root = rootIn(stored);
+  const data = isTree(stored.data) && root !== null ? { ...stored.data, root: resolve(run, root) } : stored.data;
+  return recipeDifferences({ ...stored, data }, recipe);
+}
+
+/** data.root as config.yaml has it. */
+function rootIn({ data }: Tree): string | null {
+  return isTree(data) && typeof data.root === "string" ? data.root : null;
+}
 
 /** How a recipe differs from one that a YAML file holds, as diffRecipes tells it. */
 export function recipeDifferences(stored: Tree, recipe: Recipe): string[] {
@@ -164,20 +179,22 @@ function withNewKeys(stored: Tree): Tree {
 }
 
 /**
- * Whether the run there is of the same recipe, but for keys that no stage has read so far or that none reads. A start of another that came to nothing, e.g.
+ * Whether the run there is of the same recipe, but for keys that no stage has read so far or that may change at any time. A start of another that came to nothing, e.g.
  * for a misspelt file, is cleared away.
  * @param freshStage a stage whose results will not stay
  */
 function goesOn(path: string, recipe: Recipe, freshStage?: StageName): boolean {
-  const file = join(path, "config.yaml");
-  const differences = recipeDifferences(readYamlMapping(file), recipe);
+  const differences = differencesToRun(path, recipe);
   if (differences.length === 0) return true;
   const unread = (line: string) =>
     READ_LATE.some(
       ([keys, stage]) => keys.test(line) && (stage === null || stage === freshStage || hasNoResults(join(path, stage))),
     );
   if (differences.every(unread)) {
-    writeFileAtomicSync(file, dumpRecipe(recipe));
+    const file = join(path, "config.yaml");
+    // The data set is the same, and told from the folder that it is moved with, which only the one who began the run may know.
+    const data = { ...recipe.data, root: rootIn(readYamlMapping(file)) };
+    writeFileAtomicSync(file, dumpRecipe({ ...recipe, data }));
     return true;
   }
   if (hasNoResults(path)) {

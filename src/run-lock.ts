@@ -1,19 +1,10 @@
 /**
  * One process at a time in a folder, or one a shard: a lock file with the holder's process id. A lock whose process is gone is taken over.
  */
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { CsrmError } from "./errors.ts";
 import { type Shard, shardName, WHOLE } from "./shard.ts";
 
@@ -68,6 +59,22 @@ export function lockFolder(folder: string, note: (text: string) => void, shard: 
   return { release };
 }
 
+/** Seconds that a lock is waited for which is held for a moment only. */
+const PATIENCE = 10;
+
+/** As `lockFolder`, for work that takes a moment wherever it is done: waits for others who do the same. */
+export async function lockSoon(folder: string): Promise<RunLock> {
+  const deadline = performance.now() + PATIENCE * 1000;
+  for (;;) {
+    try {
+      return lockFolder(folder, () => {});
+    } catch (error) {
+      if (!(error instanceof CsrmError && error.code === "locked") || performance.now() > deadline) throw error;
+    }
+    await setTimeout(50);
+  }
+}
+
 /** The lock of all of a folder, or of a shard: .lock, .lock-2-of-8. */
 export function lockFile(folder: string, { rank, size }: Shard = WHOLE): string {
   return join(folder, size > 1 ? `.lock-${rank + 1}-of-${size}` : ".lock");
@@ -91,7 +98,8 @@ function take(file: string, text: string, { folder, note, shard }: Wanted): void
     if (found === null) continue;
     const holder = parseHolder(found);
     if (round > 5 || isHeld(file, holder)) throw heldBy(holder, { folder, file, shard });
-    if (removeStale(file, found)) note(`took over ${folder} from process ${holder?.pid ?? "?"}, which is gone`);
+    if (removeStale(file, found, { text, folder, shard }))
+      note(`took over ${folder} from process ${holder?.pid ?? "?"}, which is gone`);
   }
 }
 
@@ -149,21 +157,21 @@ function create(file: string, text: string): boolean {
   return true;
 }
 
-/** Renaming first makes sure that only one of two processes removes the lock that both found stale. */
-function removeStale(file: string, expected: string): boolean {
-  const aside = `${file}.${process.pid}`;
+/**
+ * Removes a lock that was found stale, if it still is that one. One process at a time does so, under a lock of its own: what another one has
+ * taken since must not be removed.
+ * @returns whether it did
+ */
+function removeStale(file: string, expected: string, own: { text: string; folder: string; shard: Shard }): boolean {
+  const turn = `${file}.turn`;
+  take(turn, own.text, { ...own, note: () => {} });
   try {
-    renameSync(file, aside);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return false;
-    throw error;
-  }
-  if (readFileSync(aside, "utf8") === expected) {
-    rmSync(aside);
+    if (readIfThere(file) !== expected) return false;
+    rmSync(file);
     return true;
+  } finally {
+    rmSync(turn, { force: true });
   }
-  renameSync(aside, file);
-  return false;
 }
 
 function readIfThere(file: string): string | null {

@@ -16,7 +16,7 @@ import os, { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { CsrmError } from "../src/errors.ts";
-import { type OpenRunOptions, openRun, type Run, recipeOfRun } from "../src/run-folder.ts";
+import { differencesToRun, type OpenRunOptions, openRun, type Run, recipeOfRun } from "../src/run-folder.ts";
 import { loadRecipe } from "../src/training/config.ts";
 
 const root = mkdtempSync(join(tmpdir(), "csrm-run-"));
@@ -105,15 +105,16 @@ describe("openRun", () => {
     expect(() => open(out)).toThrow(/predict.threshold: 0.5 → "train"/);
   });
 
-  it("takes another list to submit when the network is trained, and no other key of verification", () => {
+  it("takes another list to submit and another way to predict when the network is trained, and no other key of verification", () => {
     const out = freshOut();
     open(out).close();
     mkdirSync(join(out, "verify"));
     writeFileSync(join(out, "verify", "model.safetensors"), "");
-    const other = loadRecipe(recipeFile, { set: ["verify.test=mine"] });
+    const set = ["verify.test=mine", "verify.predict.crf=false", "verify.predict.scales=[1]"];
+    const other = loadRecipe(recipeFile, { set });
     open(out, { recipe: other }).close();
     expect(recipeOfRun(out)).toEqual(other);
-    const longer = loadRecipe(recipeFile, { set: ["verify.test=mine", "verify.epochs=99"] });
+    const longer = loadRecipe(recipeFile, { set: [...set, "verify.epochs=99"] });
     expect(() => open(out, { recipe: longer })).toThrow(/verify.epochs: .* → 99/);
   });
 
@@ -139,6 +140,42 @@ describe("openRun", () => {
     renameSync(before, after);
     expect(open(after, { recipe: inside(after) }).resumed).toBe(true);
     expect(recipeOfRun(after).data.root).toBe(join(after, "data"));
+  });
+
+  it("goes on where it was moved together with the data set that it shares with others", () => {
+    const [before, after] = [freshOut(), freshOut()];
+    const rowOf = (home: string) => ({
+      ...{ out: join(home, "runs", "row"), home },
+      recipe: { ...recipe, data: { ...recipe.data, root: join(home, "data") } },
+    });
+    mkdirSync(join(before, "runs"), { recursive: true });
+    const first = openRun(rowOf(before));
+    first.stage("train").finish({ loss: 1 });
+    first.close();
+    renameSync(before, after);
+    const { out } = rowOf(after);
+    expect(differencesToRun(out, rowOf(after).recipe)).toEqual([]);
+    expect(open(out, rowOf(after)).resumed).toBe(true);
+    const late = loadRecipe(recipeFile, { set: ["verify.epochs=9"], values: { "data.root": join(after, "data") } });
+    for (const run of opened.splice(0)) run.close();
+    open(out, { recipe: late }).close();
+    renameSync(after, before);
+    expect(recipeOfRun(rowOf(before).out)).toMatchObject({
+      data: { root: join(before, "data") },
+      verify: { epochs: 9 },
+    });
+  });
+
+  it("goes on with a run whose shared data set was told by its absolute path", () => {
+    const home = freshOut();
+    const out = join(home, "runs", "row");
+    const shared = { ...recipe, data: { ...recipe.data, root: join(home, "data") } };
+    mkdirSync(join(home, "runs"), { recursive: true });
+    const first = open(out, { recipe: shared });
+    first.stage("train").finish({ loss: 1 });
+    first.close();
+    expect(readFileSync(join(out, "config.yaml"), "utf8")).toContain(`root: ${home}`);
+    expect(open(out, { recipe: shared, home }).resumed).toBe(true);
   });
 
   it("moves the old run aside and begins anew when asked to", () => {
@@ -232,6 +269,22 @@ describe("the lock of a run folder", () => {
     open(out, { note: (text) => notes.push(text) });
     expect(notes).toEqual([`took over ${out} from process ${gone}, which is gone`]);
     expect(json(join(out, ".lock")).pid).toBe(process.pid);
+  });
+
+  it("is taken over by one process at a time, also after one that was killed while it did", () => {
+    const out = freshOut();
+    open(out).close();
+    const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+    const lockOf = (pid: number) => JSON.stringify({ pid, host: os.hostname(), birth: null, since: "then" });
+    writeFileSync(join(out, ".lock"), lockOf(gone));
+    writeFileSync(join(out, ".lock.turn"), lockOf(process.ppid));
+    const error = errorOf(() => open(out));
+    expect([error.code, error.message]).toEqual(["locked", expect.stringContaining(`process ${process.ppid} on`)]);
+    expect(json(join(out, ".lock")).pid).toBe(gone);
+    writeFileSync(join(out, ".lock.turn"), lockOf(gone));
+    expect(open(out).resumed).toBe(true);
+    expect(json(join(out, ".lock")).pid).toBe(process.pid);
+    expect(readdirSync(out).filter((name) => name.startsWith(".lock"))).toEqual([".lock"]);
   });
 
   it.runIf(process.platform === "linux")(

@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import { CsrmError, expected } from "../errors.ts";
 import { isTemporary, writeFileAtomicSync } from "../files.ts";
 import { otherConfiguration, recipeDifferences } from "../run-folder.ts";
+import { isLock, lockSoon } from "../run-lock.ts";
 import { makeFolder } from "../run-stage.ts";
 import { isTree, readYamlMapping, type Tree } from "../training/config/layers.ts";
 import type { Plan } from "./plan.ts";
@@ -38,14 +39,24 @@ export function readExperiment(folder: string): StoredExperiment {
 
 /**
  * Makes the folder, or checks that the experiment in it is this one: other rows and seeds of it are added to those that are there.
+ * Several processes may do so at once.
  * @returns all rows and seeds of the experiment, those of earlier calls included
  * @throws CsrmError (code "config") listing how the recipes differ; (code "file") for a folder of something else
  */
-export function openExperiment({ experiment, out, recipe, rows, seeds }: Plan): StoredExperiment {
-  makeFolder(out);
+export async function openExperiment(plan: Plan): Promise<StoredExperiment> {
+  makeFolder(plan.out);
+  const lock = await lockSoon(plan.out);
+  try {
+    return addTo(plan);
+  } finally {
+    lock.release();
+  }
+}
+
+function addTo({ experiment, out, recipe, rows, seeds }: Plan): StoredExperiment {
   const before = isExperiment(out) ? readExperiment(out) : null;
   if (before) assertSame(before, { experiment, out, recipe });
-  else if (readdirSync(out).some((name) => !isTemporary(name))) {
+  else if (readdirSync(out).some((name) => !isTemporary(name) && !isLock(name))) {
     throw new CsrmError(`${out} holds files but no ${FILE}, so it is no experiment; choose another --out`, {
       code: "file",
     });

@@ -2,8 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { expected } from "../errors.ts";
-import { otherConfiguration, recipeDifferences } from "../run-folder.ts";
-import { readYamlMapping } from "../training/config/layers.ts";
+import { differencesToRun, otherConfiguration } from "../run-folder.ts";
 import { loadRecipe, type Recipe } from "../training/config.ts";
 import { withToyRoot } from "../training/recipe-data.ts";
 import type { TrainingRow } from "./rows.ts";
@@ -83,7 +82,7 @@ export function runFolder(out: string, key: string, seed: number): string {
  */
 export function isFinished({ path: folder, recipe }: Pick<Job, "path" | "recipe">): boolean {
   if (!existsSync(path.join(folder, "summary.json"))) return false;
-  const all = recipeDifferences(readYamlMapping(path.join(folder, "config.yaml")), recipe);
+  const all = differencesToRun(folder, recipe);
   // csrm verify may have been done on a row by itself, with settings of its own.
   const differences = recipe.verify.enabled ? all : all.filter((line) => !line.startsWith("verify."));
   if (differences.length > 0) throw otherConfiguration(folder, differences, "choose another --out");

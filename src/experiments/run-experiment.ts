@@ -20,7 +20,7 @@ export interface Finished {
 
 /** @throws InterruptedError when asked to stop; calling again goes on */
 export async function runExperiment(plan: Plan, outcomeOf: OutcomeOf, progress: Progress): Promise<Finished> {
-  openExperiment(plan);
+  await openExperiment(plan);
   const write = async () => {
     // Read anew: another process may have added seeds or rows meanwhile, and the table shows all.
     const outcome = await outcomeOf(plan, readExperiment(plan.out), progress);

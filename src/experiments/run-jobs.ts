@@ -28,7 +28,7 @@ export function placeOf({ rows, seeds }: Plan, { row, seed }: Job): string {
 }
 
 async function runJob({ out }: Plan, { row, seed, path: folder, recipe }: Job, progress: Progress): Promise<void> {
-  const run = openRun({ out: folder, recipe, note: progress.note });
+  const run = openRun({ out: folder, recipe, home: out, note: progress.note });
   try {
     if (row === null) {
       await runPipeline(run, under(progress, `start s${seed}`), { subjects: ["start"] });

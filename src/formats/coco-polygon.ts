@@ -5,7 +5,10 @@ import type { MaskSize, Runs } from "./coco-runs.ts";
 
 /** The outline is drawn on a grid this many times finer than the pixels. */
 const SCALE = 5;
-/** Coordinates lie in or near the image; a forged one must not make an edge that takes hours to walk. */
+/** Column and row of the fine grid. */
+type Point = readonly [u: number, v: number];
+
+/** Coordinates lie in or near the image; beyond these the fine grid's numbers would say little. */
 const MAX_COORDINATE = 2 ** 17;
 
 /**
@@ -21,7 +24,7 @@ export function runsOfPolygon(points: readonly number[], { height, width }: Mask
   if (wrong !== undefined) throw expected(`coordinates of at most ±${MAX_COORDINATE}`, name, wrong);
   const fine = points.map((value) => Math.trunc(SCALE * value + 0.5));
   const marks: number[] = [];
-  let last: readonly [number, number] | null = null;
+  let last: Point | null = null;
   const visit = (u: number, v: number) => {
     if (last && last[0] !== u) {
       const mark = markOf(last, [u, v], { height, width });
@@ -31,16 +34,16 @@ export function runsOfPolygon(points: readonly number[], { height, width }: Mask
   };
   for (let i = 0; i < fine.length; i += 2) {
     const next = (i + 2) % fine.length;
-    walk([fine[i]!, fine[i + 1]!], [fine[next]!, fine[next + 1]!], visit);
+    walk([fine[i]!, fine[i + 1]!], [fine[next]!, fine[next + 1]!], { size: { height, width }, visit });
   }
   return alternate(marks, height * width);
 }
 
-/** Every grid point of an edge from its first to its last, one a step along the longer side. */
+/** The grid points of an edge that may leave marks, in order from its first to its last: one a step along the longer side. */
 function walk(
-  from: readonly [number, number],
-  to: readonly [number, number],
-  visit: (u: number, v: number) => void,
+  from: Point,
+  to: Point,
+  { size, visit }: { size: MaskSize; visit: (u: number, v: number) => void },
 ): void {
   const [dx, dy] = [Math.abs(to[0] - from[0]), Math.abs(to[1] - from[1])];
   const flat = dx >= dy;
@@ -49,19 +52,30 @@ function walk(
   const flip = flat ? from[0] > to[0] : from[1] > to[1];
   const [a, b] = flip ? [to, from] : [from, to];
   const slope = steps === 0 ? 0 : (flat ? b[1] - a[1] : b[0] - a[0]) / steps;
-  for (let step = 0; step <= steps; step++) {
+  const at = (step: number): Point => {
     const t = flip ? steps - step : step;
-    if (flat) visit(a[0] + t, Math.trunc(a[1] + slope * t + 0.5));
-    else visit(Math.trunc(a[0] + slope * t + 0.5), a[1] + t);
+    return flat ? [a[0] + t, Math.trunc(a[1] + slope * t + 0.5)] : [Math.trunc(a[0] + slope * t + 0.5), a[1] + t];
+  };
+  // Far from the picture only the columns that are passed count, so a long way there is not walked row by row.
+  const limit = (flat ? size.width : size.height) * SCALE + SCALE;
+  const start = flat ? a[0] : a[1];
+  const near = [Math.max(0, -SCALE - start), Math.min(steps, limit - start)] as const;
+  const [first, last] = flip ? [steps - near[1], steps - near[0]] : near;
+  const across = ([begin]: Point, [end]: Point, v: number) => {
+    const inside = (u: number) => Math.min(Math.max(u, -SCALE), size.width * SCALE + SCALE);
+    const [u, stop] = [inside(begin), inside(end)];
+    for (let way = 0; way <= Math.abs(stop - u); way++) visit(u + way * Math.sign(stop - u), v);
+  };
+  if (first > last) across(from, to, from[1]);
+  else {
+    across(from, at(first), from[1]);
+    for (let step = first; step <= last; step++) visit(...at(step));
+    across(at(last), to, to[1]);
   }
 }
 
 /** The pixel at which a step between two columns of the fine grid changes inside and outside; null when none does. */
-function markOf(
-  before: readonly [number, number],
-  after: readonly [number, number],
-  { height, width }: MaskSize,
-): number | null {
+function markOf(before: Point, after: Point, { height, width }: MaskSize): number | null {
   const x = (Math.min(before[0], after[0]) + 0.5) / SCALE - 0.5;
   if (!Number.isInteger(x) || x < 0 || x > width - 1) return null;
   const y = (Math.min(before[1], after[1]) + 0.5) / SCALE - 0.5;

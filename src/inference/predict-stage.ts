@@ -6,11 +6,11 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { decodeImage } from "../data/image.ts";
 import type { ClassTable, Dataset, Sample } from "../data/types.ts";
-import { CsrmError, expected, messageOf, naming } from "../errors.ts";
+import { expected, naming } from "../errors.ts";
 import { readFileBytes } from "../files.ts";
 import { openModel } from "../models/model-file.ts";
 import { type Progress, silentProgress } from "../progress.ts";
-import { isNewer, workThrough } from "../resumable.ts";
+import { assertSomeRead, isNewer, noteSkipped, type Skipped, workThrough } from "../resumable.ts";
 import { openStamped, type StampOptions } from "../stamped-folder.ts";
 import { assertClasses, type PredictSettings, predictionStamp } from "./predict-settings.ts";
 import { readPredictionKeys, writePrediction } from "./prediction-file.ts";
@@ -33,12 +33,6 @@ export interface PredictOptions {
   progress?: Progress;
   /** What the progress calls it (default "predict"). */
   label?: string;
-}
-
-/** An image without result. */
-export interface Skipped {
-  id: string;
-  reason: string;
 }
 
 export interface PredictSummary {
@@ -76,18 +70,11 @@ export async function predictCams(options: PredictOptions): Promise<PredictSumma
       );
       return () => writePrediction(camFile(out, sample.id), prediction);
     },
-    onUnreadable({ id }, error) {
-      if (strict || !isImageError(error)) throw error;
-      skipped.push({ id, reason: messageOf(error) });
-    },
+    onUnreadable: strict ? undefined : ({ id }, error) => noteSkipped(skipped, id, error),
     progress,
     label: options.label ?? "predict",
   });
-  if (skipped.length === samples.length && !partial) {
-    throw new CsrmError(`none of the ${samples.length} images could be read; the first: ${skipped[0]!.reason}`, {
-      code: "image",
-    });
-  }
+  if (!partial) assertSomeRead(skipped, samples.length);
   const missing = new Set(skipped.map(({ id }) => id));
   const kept = samples.filter(({ id }) => !missing.has(id));
   return {
@@ -130,8 +117,4 @@ async function isDone(
   if (tags === null) return true;
   const keys = classes.ids.filter((_, k) => k === 0 || tags[k - 1]);
   return keys.join() === readPredictionKeys(file).join();
-}
-
-function isImageError(error: unknown): boolean {
-  return error instanceof CsrmError && error.code === "image";
 }

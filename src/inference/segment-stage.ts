@@ -3,15 +3,14 @@ import { join } from "node:path";
 import { decodeImage } from "../data/image.ts";
 import type { Dataset, Sample } from "../data/types.ts";
 import { sha256Of } from "../download.ts";
-import { CsrmError, messageOf, naming } from "../errors.ts";
+import { naming } from "../errors.ts";
 import { writeFileAtomic } from "../files.ts";
 import { encodeIndexedPng } from "../formats/indexed-png.ts";
 import { openSegmenter } from "../models/segmenter.ts";
 import { type Progress, silentProgress } from "../progress.ts";
-import { isNewer, workThrough } from "../resumable.ts";
+import { isNewer, noteSkipped, type Skipped, workThrough } from "../resumable.ts";
 import { openStamped, type StampOptions } from "../stamped-folder.ts";
 import { assertClasses } from "./predict-settings.ts";
-import type { Skipped } from "./predict-stage.ts";
 import { type SegmentSettings, segmentImage } from "./segment.ts";
 
 export interface SegmentOptions {
@@ -66,10 +65,7 @@ export async function segmentAll(options: SegmentOptions): Promise<SegmentSummar
           if (better) await writeFileAtomic(crf!, encodeIndexedPng(better));
         };
       },
-      onUnreadable({ id }, error) {
-        if (strict || !(error instanceof CsrmError && error.code === "image")) throw error;
-        skipped.push({ id, reason: messageOf(error) });
-      },
+      onUnreadable: strict ? undefined : ({ id }, error) => noteSkipped(skipped, id, error),
       progress,
       label: options.label ?? "segment",
     });

@@ -1,4 +1,5 @@
 /** A run's evaluations, RUN/evaluate/<list>-<method>.json: measured where they are not there yet, written so that a run may be moved. */
+import { rmSync } from "node:fs";
 import path from "node:path";
 import { CsrmError } from "../errors.ts";
 import { type EvaluateOptions, evaluatePredictions } from "../evaluation/evaluate.ts";
@@ -15,6 +16,11 @@ function evaluationFile(run: string, list: string, method: string): string {
 export async function writeEvaluation(run: string, result: Evaluation): Promise<void> {
   const text = JSON.stringify(movable(result, run), null, 2);
   await writeFileAtomic(evaluationFile(run, result.split!, result.method!), `${text}\n`);
+}
+
+/** Removes what was measured of results that are no longer made. */
+export function dropEvaluation(run: string, list: string, method: string): void {
+  rmSync(evaluationFile(run, list, method), { force: true });
 }
 
 /** Measures, or takes what an earlier call measured of the same files with the same settings. @param options with split and method */

@@ -23,7 +23,7 @@ import { precisionOf } from "../training/network.ts";
 import { maskFolder, openRecipeData } from "../training/recipe-data.ts";
 import { describeSegmenter } from "../training/verify-network.ts";
 import { verifyStage } from "../training/verify-stage.ts";
-import { evaluateOnce, placeIn, writeEvaluation } from "./evaluation-files.ts";
+import { dropEvaluation, evaluateOnce, placeIn, writeEvaluation } from "./evaluation-files.ts";
 import { listName } from "./predictions.ts";
 import { givenLabels, ownLabels, type TrainingLabels } from "./verify-labels.ts";
 
@@ -97,7 +97,12 @@ export function verifiedModel(run: Run): string {
 export function addToSummary(run: Run, { seconds, evaluations }: Verified): void {
   const file = path.join(run.path, "summary.json");
   if (!existsSync(file)) return;
-  const summary = readJson(file) as { stages?: Record<string, number> };
+  // An earlier verification may have had the dense CRF, which this one need not have.
+  const {
+    verify: _,
+    verify_crf: __,
+    ...summary
+  } = readJson(file) as { stages?: Record<string, number> } & Record<string, unknown>;
   const stages = { ...summary.stages, verify: seconds };
   const total = Object.values(stages).reduce((sum, value) => sum + value, 0);
   run.writeSummary({ ...summary, seconds: total, stages, ...miousOf(evaluations) });
@@ -146,7 +151,7 @@ async function measureAll(run: Run, progress: Progress): Promise<Evaluation[]> {
     const split = listName(list);
     const out = path.join(run.path, "verify", "predictions", split);
     const work = { model: verifiedModel(run), dataset, out, settings, progress, label: `verify ${split}` };
-    // Settings that differ here are those that the run cannot help, e.g. the precision of another machine.
+    // Other settings, verify.predict or e.g. the precision of another machine, need no other network.
     const { labels, refined, ids, skipped } = await segmentAll({ ...work, fresh: "if-other" });
     for (const { id, reason } of skipped) progress.note(`skipped ${id}: ${reason}`);
     const measure = async (predictions: string, method: string, label: string) => {
@@ -165,6 +170,7 @@ async function measureAll(run: Run, progress: Progress): Promise<Evaluation[]> {
     };
     await measure(labels, "verify", title);
     if (refined !== null) await measure(refined, "verify_crf", `${title} + dCRF`);
+    else dropEvaluation(run.path, split, "verify_crf");
   }
   return results;
 }

@@ -6,7 +6,7 @@ import { CsrmError, expected, naming } from "../errors.ts";
 import { readFileBytes, writeFileAtomic } from "../files.ts";
 import { decodeLabelPng, encodeIndexedPng, type LabelMap } from "../formats/indexed-png.ts";
 import { type Progress, silentProgress } from "../progress.ts";
-import { isNewer, workThrough } from "../resumable.ts";
+import { assertSomeRead, isNewer, noteSkipped, type Skipped, workThrough } from "../resumable.ts";
 import type { Shard } from "../shard.ts";
 import { lockStamped, type Settings, type StampOptions, stampOf } from "../stamped-folder.ts";
 
@@ -22,6 +22,8 @@ export interface FolderOptions {
   shard?: Shard;
   /** Begin anew where there are results already, and keep those aside. */
   fresh?: StampOptions["fresh"];
+  /** Leave out photographs that cannot be decoded and name them, instead of an error (default false). */
+  skip?: boolean;
   progress?: Progress;
 }
 
@@ -42,7 +44,9 @@ export interface RefineFolderOptions<Value> extends FolderOptions {
 export interface RefineSummary {
   /** Folder of the refined label maps. */
   dir: string;
+  /** Those with a result. */
   ids: string[];
+  skipped: Skipped[];
   /** How many had been done before. */
   resumed: number;
   seconds: number;
@@ -52,7 +56,8 @@ export interface RefineSummary {
  * Refines label maps; those that were refined before with the same settings, from files that have not changed since,
  * stay as they are.
  * @throws CsrmError naming the file: a missing label map (before anything is refined), a damaged one; for results of other
- *   settings in `out`; (code "locked") when another process refines there; what `assertAll`, `read` and `refine` throw
+ *   settings in `out`; (code "locked") when another process refines there; what `assertAll`, `read` and `refine` throw; (code "image") with
+ *   `skip`, where no photograph can be decoded
  */
 export async function refineFolder<Value>(options: RefineFolderOptions<Value>): Promise<RefineSummary> {
   const { labels, settings, progress = silentProgress, fresh, shard } = options;
@@ -67,17 +72,25 @@ export async function refineFolder<Value>(options: RefineFolderOptions<Value>): 
   const stamp = { ...settings, labels: stampOf(labels) };
   const lock = lockStamped(dir, stamp, { fresh, note: progress.note, shard });
   try {
-    const resumed = await refineAll(options, { ids, dir });
-    return { dir, ids: [...ids], resumed, seconds: (performance.now() - started) / 1000 };
+    const { resumed, skipped } = await refineAll(options, { ids, dir });
+    // A shard may have nothing but photographs that cannot be read.
+    if ((shard?.size ?? 1) === 1) assertSomeRead(skipped, ids.length);
+    const missing = new Set(skipped.map(({ id }) => id));
+    const refined = ids.filter((id) => !missing.has(id));
+    return { dir, ids: refined, skipped, resumed, seconds: (performance.now() - started) / 1000 };
   } finally {
     lock.release();
   }
 }
 
-/** @returns how many had been done before */
-function refineAll<Value>(options: RefineFolderOptions<Value>, { ids, dir }: { ids: readonly string[]; dir: string }) {
-  const { labels, label, sources, read, refine, progress = silentProgress } = options;
-  return workThrough({
+/** @returns how many had been done before, and what was left out */
+async function refineAll<Value>(
+  options: RefineFolderOptions<Value>,
+  { ids, dir }: { ids: readonly string[]; dir: string },
+): Promise<Pick<RefineSummary, "resumed" | "skipped">> {
+  const { labels, label, sources, read, refine, skip = false, progress = silentProgress } = options;
+  const skipped: RefineSummary["skipped"] = [];
+  const resumed = await workThrough({
     items: ids,
     isDone: (id) => isNewer(join(dir, `${id}.png`), labelFile(labels, id), ...sources(id)),
     async read(id) {
@@ -89,9 +102,11 @@ function refineAll<Value>(options: RefineFolderOptions<Value>, { ids, dir }: { i
       const refined = naming(labelFile(labels, id), () => refine(map, value, id));
       return () => writeFileAtomic(join(dir, `${id}.png`), encodeIndexedPng(refined));
     },
+    onUnreadable: skip ? (id, error) => noteSkipped(skipped, id, error) : undefined,
     progress,
     label,
   });
+  return { resumed, skipped };
 }
 
 function labelFile(labels: string, id: string): string {

@@ -1,12 +1,14 @@
 /** Experiments that others work on too: processes with other seeds, csrm verify on a row. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { openExperiment } from "../../src/experiments/experiment-folder.ts";
+import { openExperiment, readExperiment } from "../../src/experiments/experiment-folder.ts";
 import { isFinished, planOf } from "../../src/experiments/plan.ts";
 import { ablationRows } from "../../src/experiments/rows.ts";
 import { runExperiment } from "../../src/experiments/run-experiment.ts";
 import { silentProgress } from "../../src/progress.ts";
+import { lockFolder } from "../../src/run-lock.ts";
 import { dumpRecipe, loadRecipe } from "../../src/training/config.ts";
 import { temporaryFolder } from "../helpers/tiny.ts";
 
@@ -34,6 +36,21 @@ it("writes its table with the seeds that another process added meanwhile", async
     silentProgress,
   );
   expect(seen).toEqual([[0, 1]]);
+});
+
+it("waits for a process that is adding to the experiment, and keeps what that added", async () => {
+  const out = path.join(temporaryFolder("experiment"), "ablation");
+  const common = { experiment: "ablation", source: "toy-ablation", set: [], out, rows: ablationRows.slice(0, 1) };
+  await openExperiment(planOf({ ...common, seeds: [0] }));
+  const lock = lockFolder(out, () => {});
+  const waiting = openExperiment(planOf({ ...common, seeds: [2] }));
+  await setTimeout(120);
+  const file = path.join(out, "experiment.yaml");
+  writeFileSync(file, readFileSync(file, "utf8").replace("- 0\n", "- 0\n  - 1\n"));
+  lock.release();
+  expect((await waiting).seeds).toEqual([0, 1, 2]);
+  expect(readExperiment(out).seeds).toEqual([0, 1, 2]);
+  expect(readdirSync(out)).toEqual(["experiment.yaml"]);
 });
 
 it("takes a row for done that csrm verify was used on with settings of its own, but for none of another recipe", () => {

@@ -73,6 +73,37 @@ describe("polygons", () => {
     expect(areas).toEqual([50, 50]);
   });
 
+  // Slopes of 1, 2 and ½, so that rounding is the same wherever the picture lies.
+  it.each([
+    ["around the picture", [-60, 10, 10, -60, 80, 10, 10, 80]],
+    ["through it from above and below", [-40, -90, 50, 90, 60, 100, -30, -80]],
+    ["through it from side to side", [-90, -36, 102, 60, 102, 66, -90, -30]],
+    ["with corners inside and outside", [5, 5, 95, -85, 95, 65, 15, 25]],
+    ["beside it", [-50, 3, -10, 3, -10, 9]],
+  ])("that reach out of the picture are cut by its edges: %s", (_, points) => {
+    const size = { height: 12, width: 20 };
+    const around = 120;
+    const large = { height: size.height + 2 * around, width: size.width + 2 * around };
+    const whole = new Uint8Array(large.height * large.width);
+    const shifted = points.map((value) => value + around);
+    paintRuns(whole, runsOfPolygon(shifted, large, "x"), { ...large, label: 1 });
+    const part = new Uint8Array(size.height * size.width);
+    paintRuns(part, runsOfPolygon(points, size, "x"), { ...size, label: 1 });
+    const cut = part.map((_, i) => {
+      const [x, y] = [i % size.width, Math.floor(i / size.width)];
+      return whole[(y + around) * large.width + x + around]!;
+    });
+    expect(part).toEqual(cut);
+  });
+
+  it("far out of the picture take no longer than their way through it", () => {
+    // 2,000 edges that are walked point by point take 1.3 million steps each.
+    const points = Array.from({ length: 4000 }, (_, i) => (i % 2 === 0 ? 3 : i % 4 === 1 ? -131072 : 131072));
+    expect(runsOfPolygon(points, { height: 6, width: 6 }, "x")).toEqual([]);
+    const side = points.map((value, i) => (i % 2 === 0 ? points[i + 1]! : value > 0 ? 9 : -4));
+    expect(areaOfRuns(runsOfPolygon(side, { height: 6, width: 6 }, "x"))).toBe(0);
+  }, 20_000);
+
   it.each([
     [[1, 2, 3], 'expected x and y of every point for x, got "3 coordinates"'],
     [[1, 2, 3, 1e9], "expected coordinates of at most ±131072 for x, got 1000000000"],

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { CsrmError } from "../../src/errors.ts";
 import { withLiveReport } from "../../src/pipeline/live-report.ts";
@@ -25,6 +26,17 @@ function setUp() {
   return { folder, file, clock, notes, page, log, run };
 }
 
+/** Runs the page's script as a browser does whose clock shows `now`. */
+function silenceAt(page: string, now: number) {
+  const text = { textContent: "" };
+  const silence = { hidden: true, querySelector: () => text };
+  const [, script] = /<script>([\s\S]*?)<\/script>/.exec(page)!;
+  const document = { getElementById: (id: string) => (id === "silence" ? silence : null), querySelectorAll: () => [] };
+  const [location, sessionStorage] = [{ pathname: "/report.html" }, { getItem: () => null }];
+  runInNewContext(script!, { Date: { now: () => now }, document, location, sessionStorage, setTimeout: () => {} });
+  return { hidden: silence.hidden, text: text.textContent };
+}
+
 describe("the report of a run at work", () => {
   it("says how far the task is, shows the curves so far, is renewed after a while, and ends without a script", async () => {
     const { clock, page, log, run } = setUp();
@@ -36,7 +48,7 @@ describe("the report of a run at work", () => {
       expectWellFormed(page());
       expect(page()).toContain("At work: train</b><strong>25 %</strong>");
       expect(page()).toContain("20 of 80 steps");
-      expect(page()).toContain("as of 03:04:05 UTC");
+      expect(page()).toContain("as of 2026-01-02 03:04:05 UTC");
       expect(page()).toContain("<h2>CSRM training</h2>");
       clock.time += 19_000;
       task.update(30);
@@ -63,6 +75,18 @@ describe("the report of a run at work", () => {
       expect(page()).toContain('<noscript><meta http-equiv="refresh" content="20"></noscript>');
       expect(page().match(/https?:|<link|@import|url\(|fetch|XMLHttp/)).toBeNull();
     });
+  });
+
+  it("says for how long there was no sign of life, once that is unusual", async () => {
+    const { page, run, clock } = setUp();
+    await run(async (progress) => {
+      progress.task({ label: "train", total: 8 }).update(2);
+      expect(page()).toContain('<p id="silence" hidden="">');
+      expect(silenceAt(page(), clock.time + 4 * 60_000)).toEqual({ hidden: true, text: "" });
+      expect(silenceAt(page(), clock.time + 6.5 * 60_000)).toEqual({ hidden: false, text: "6 minutes" });
+      expect(silenceAt(page(), clock.time + 3.5 * 3_600_000)).toEqual({ hidden: false, text: "3 hours" });
+    });
+    expect(page()).not.toContain("silence");
   });
 
   it("is still, and says nothing of work, after a stop or a failure", async () => {

@@ -1,6 +1,6 @@
 /** csrm verify in a run folder: training once, figures, what it refuses, and the archive for VOC's server. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { decodeLabelPng, decodePng, encodeIndexedPng } from "../../src/formats/indexed-png.ts";
@@ -55,6 +55,23 @@ describe("csrm verify --labels", () => {
     const { code, stdout } = await csrm("verify", "--out", out);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/DeepLabV3\+ {2,}val/)]);
     expect(files.map((file) => statSync(path.join(out, file)).mtimeMs)).toEqual(before);
+  });
+
+  it("predicts anew, with the same network, when the way to predict was changed", async () => {
+    const summary = path.join(out, "summary.json");
+    writeFileSync(summary, JSON.stringify({ stages: {}, verify: { miou: 0.5 }, verify_crf: { miou: 0.5 } }));
+    const model = path.join(out, "verify/model.safetensors");
+    const before = statSync(model).mtimeMs;
+    const { code, stderr } = await csrm("verify", "--out", out, "--set", "verify.predict.crf=false");
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/kept the old results as .*verify val +6\/6/s)]);
+    expect(statSync(model).mtimeMs).toBe(before);
+    const there = (name: string) => existsSync(path.join(out, "evaluate", name));
+    expect([there("val-verify.json"), there("val-verify_crf.json")]).toEqual([true, false]);
+    const { verify: now, verify_crf: gone } = json(summary);
+    expect([now.miou, gone]).toEqual([json(path.join(out, "evaluate/val-verify.json")).miou, undefined]);
+    rmSync(summary);
+    expect((await csrm("verify", "--out", out, "--set", "verify.predict.crf=true")).code).toBe(0);
+    expect(there("val-verify_crf.json")).toBe(true);
   });
 
   it("refuses other label maps and another configuration, and begins anew with --fresh", async () => {

@@ -1,7 +1,10 @@
 /** `csrm report`: one HTML file that shows a run, also while it is still running. */
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { expected } from "../../errors.ts";
+import { CsrmError, expected } from "../../errors.ts";
 import { buildReport } from "../../report/build.ts";
+import { lockFolder, type RunLock } from "../../run-lock.ts";
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { requireFile } from "../paths.ts";
 
@@ -18,7 +21,9 @@ Examples:
   csrm report runs/demo --rows 12 --out /tmp/demo.html
   csrm report runs/demo --rows 3 --picture docs/demo.jpg
 
-The file holds everything it shows, so it can be sent around. A run may still be at work: stages that are missing are left out.`;
+The file holds everything it shows, so it can be sent around; stages that are missing are left out. While a run is at work, RUN/report.html is
+its own page, which renews itself: --out FILE writes one with pictures beside it. After a run that was killed, this command writes the page that
+no longer says that it is at work.`;
 
 export function register(program: Command): void {
   program
@@ -44,5 +49,28 @@ export async function writeReport(run: string, options: ReportCommandOptions): P
     throw expected("a whole number of rows", "--rows", options.rows);
   }
   if (options.out !== undefined) requireFile(options.out, ".html");
-  return await buildReport({ runDir: run, out: options.out, rows, pictureFile: options.picture });
+  const lock = resolve(options.out ?? join(run, PAGE)) === resolve(run, PAGE) ? lockOf(run) : null;
+  try {
+    return await buildReport({ runDir: run, out: options.out, rows, pictureFile: options.picture });
+  } finally {
+    lock?.release();
+  }
+}
+
+/** What a run at work writes and renews. */
+const PAGE = "report.html";
+
+/** A still page over the one that follows a run would end the following, so nobody may be at work. @returns null where there is no folder */
+function lockOf(run: string): RunLock | null {
+  if (!statSync(run, { throwIfNoEntry: false })?.isDirectory()) return null;
+  try {
+    return lockFolder(run, () => {});
+  } catch (error) {
+    if (!(error instanceof CsrmError) || error.code !== "locked") throw error;
+    const instead = `${join(run, PAGE)} follows it meanwhile, and --out FILE writes a page with pictures elsewhere`;
+    throw new CsrmError(error.message.replace("wait for it or choose another --out", instead), {
+      code: "locked",
+      cause: error,
+    });
+  }
 }

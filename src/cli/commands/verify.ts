@@ -32,7 +32,8 @@ Examples:
 
 Trains the network of the recipe's section verify on label maps that the run's own network makes of the training list (RUN/refine), or on
 those of a folder; never on masks. Writes OUT/verify/model.safetensors, OUT/verify/predictions/<list>/{labels,crf}/<id>.png and, where lists have
-masks, the figures in OUT/evaluate and OUT/report.html. The same command goes on where it stopped.`;
+masks, the figures in OUT/evaluate and OUT/report.html. The same command goes on where it stopped; with other
+values of verify.predict it predicts and measures anew, with the same network.`;
 
 export function register(program: Command): void {
   const command = program

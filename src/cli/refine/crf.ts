@@ -2,7 +2,14 @@
 import type { Command } from "commander";
 import { refineCrf } from "../../refine/crf-stage.ts";
 import { type CrfOptions, crfSettings, withCrfOptions } from "../crf-options.ts";
-import { FILES, type RefineFolderOptions, refineAndPrint, withFolderOptions, withLabels } from "./folder.ts";
+import {
+  FILES,
+  type RefineFolderOptions,
+  refineAndPrint,
+  withFolderOptions,
+  withLabels,
+  withStrict,
+} from "./folder.ts";
 
 const EXAMPLES = `
 Examples:
@@ -17,7 +24,7 @@ export function registerCrf(refine: Command): void {
     .command("crf")
     .description("Refines label maps with a dense CRF: neighbours of like colour get like labels.")
     .requiredOption("--images <dir>", "folder of photographs");
-  withFolderOptions(withCrfOptions(withLabels(crf)))
+  withFolderOptions(withStrict(withCrfOptions(withLabels(crf))))
     .addHelpText("after", EXAMPLES)
     .action(async (options: RefineFolderOptions & CrfOptions & { images: string }) => {
       const params = crfSettings(options);

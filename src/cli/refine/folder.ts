@@ -31,6 +31,7 @@ export interface RefineFolderOptions {
   ids?: string;
   shard?: Shard;
   fresh?: boolean;
+  strict?: boolean;
   json?: boolean;
 }
 
@@ -48,6 +49,11 @@ export function withLabels(command: Command): Command {
     .option("--ids <file>", "list of image ids, one a line (default: every label map)");
 }
 
+/** Adds --strict, where photographs are read. */
+export function withStrict(command: Command): Command {
+  return command.option("--strict", "stop at a photograph that cannot be read instead of skipping it");
+}
+
 /** Adds what comes after a command's own options. */
 export function withFolderOptions(command: Command): Command {
   return withShard(command)
@@ -59,6 +65,7 @@ export function withFolderOptions(command: Command): Command {
 interface RefineResult {
   out: string;
   images: number;
+  skipped: RefineSummary["skipped"];
   resumed: number;
   seconds: number;
   /** Where several processes share the list: the figures above are those of this one. */
@@ -66,7 +73,7 @@ interface RefineResult {
 }
 
 /** Figures of all shards together; seconds are those of all processes. */
-type RefineTotals = Pick<RefineResult, "images" | "seconds">;
+type RefineTotals = Pick<RefineResult, "images" | "skipped" | "seconds">;
 
 /**
  * Refines the list, or this process' shard of it, and prints what was done.
@@ -89,14 +96,14 @@ export async function refineAndPrint(
 }
 
 async function refineShard(
-  { labels, out, ids: list, fresh }: RefineFolderOptions,
+  { labels, out, ids: list, fresh, strict = false }: RefineFolderOptions,
   work: (folder: FolderOptions) => Promise<RefineSummary>,
   { shard, progress }: { shard: Shard; progress: Progress },
 ): Promise<RefineResult> {
   const isThere = (id: string) => existsSync(join(labels, `${id}.png`));
   const ids = list === undefined ? labelIds(labels) : readList(list, isThere);
   const refine = async (part: readonly string[]) =>
-    resultOf(await work({ labels, out, ids: part, shard, fresh, progress }));
+    resultOf(await work({ labels, out, ids: part, shard, fresh, skip: !strict, progress }));
   if (shard.size === 1) return refine(ids);
   assertShards(shard, ids.length, "label maps");
   const parts = new ShardParts<RefineResult>({
@@ -107,16 +114,22 @@ async function refineShard(
   return { ...result, shards: shardState(shard, await parts.collect(shard.size), totalsOf) };
 }
 
-function resultOf({ dir, ids, resumed, seconds }: RefineSummary): RefineResult {
-  return { out: dir, images: ids.length, resumed, seconds };
+function resultOf({ dir, ids, skipped, resumed, seconds }: RefineSummary): RefineResult {
+  return { out: dir, images: ids.length, skipped, resumed, seconds };
 }
 
 function totalsOf(all: readonly RefineResult[]): RefineTotals {
   const sum = (key: "images" | "seconds") => all.reduce((total, part) => total + part[key], 0);
-  return { images: sum("images"), seconds: sum("seconds") };
+  return { images: sum("images"), skipped: all.flatMap((part) => part.skipped), seconds: sum("seconds") };
 }
 
-function asText({ out, images, resumed, seconds, shards }: RefineResult): string {
-  const line = `${out}: ${images} label maps (${resumed} done before) in ${duration(seconds)}`;
-  return [line, ...shardLines(shards, (all) => `${all.images} label maps`)].join("\n");
+function asText({ out, images, skipped, resumed, seconds, shards }: RefineResult): string {
+  const lines = [`${out}: ${images} label maps (${resumed} done before) in ${duration(seconds)}`];
+  if (skipped.length > 0) lines.push(`skipped ${skipped.length} of ${images + skipped.length} label maps:`);
+  lines.push(...skipped.map(({ reason }) => `  ${reason}`));
+  const totals = (all: RefineTotals) => {
+    const without = all.skipped.length > 0 ? `, ${all.skipped.length} skipped` : "";
+    return `${all.images} label maps${without}`;
+  };
+  return [...lines, ...shardLines(shards, totals)].join("\n");
 }

@@ -4,7 +4,14 @@ import { colourRegions, refineByMasks } from "../../refine/masks/mask-stage.ts";
 import { DEFAULT_REGIONS } from "../../refine/masks/regions.ts";
 import { numberIn, numbersIn } from "../arguments.ts";
 import { wholeNumber } from "../recipe-options.ts";
-import { FILES, type RefineFolderOptions, refineAndPrint, withFolderOptions, withLabels } from "./folder.ts";
+import {
+  FILES,
+  type RefineFolderOptions,
+  refineAndPrint,
+  withFolderOptions,
+  withLabels,
+  withStrict,
+} from "./folder.ts";
 import { type MergeFlags, mergeOptions, withMerge } from "./merge.ts";
 
 interface RegionFlags extends MergeFlags {
@@ -42,7 +49,7 @@ export function registerRegions(refine: Command): void {
       wholeNumber(2),
       DEFAULT_REGIONS.max_side,
     );
-  withFolderOptions(regions)
+  withFolderOptions(withStrict(regions))
     .addHelpText("after", EXAMPLES)
     .action(async (options: RefineFolderOptions & RegionFlags) => {
       const { images, scales, sigma, minSize, maxSide } = options;

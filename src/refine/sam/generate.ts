@@ -18,16 +18,30 @@ import { dropIslands, fillHoles } from "./small-regions.ts";
  * Masks of a photograph, the expectedly best first (with crops: those of small crops first).
  * @throws CsrmError naming an option that is out of range
  */
-export function generateMasks(
-  sam: Sam,
-  image: RgbImage,
-  options: MaskOptions,
-): { masks: FoundMask[]; times: MaskTimes } {
+export function generateMasks(sam: Sam, image: RgbImage, options: MaskOptions): Generated {
+  const steps = maskSteps(sam, image, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+export interface Generated {
+  masks: FoundMask[];
+  times: MaskTimes;
+}
+
+/**
+ * The same work with a step a batch of points, since a photograph may take minutes: between two of them other code may run, and the work may
+ * end (`return()`).
+ */
+export function* maskSteps(sam: Sam, image: RgbImage, options: MaskOptions): Generator<undefined, Generated> {
   assertMaskOptions(options);
   const { crop_n_layers: layers, crop_overlap_ratio: overlap, min_mask_region_area: least } = options;
   const clock = new Clock();
   const crops = cropsOf(image, { layers, overlap });
-  let masks = crops.flatMap((crop) => masksOfCrop({ sam, image, crop, options, clock }));
+  let masks: FoundMask[] = [];
+  for (const crop of crops) masks.push(...(yield* masksOfCrop({ sam, image, crop, options, clock })));
   return clock.time("select", () => {
     if (crops.length > 1) {
       const scores = masks.map(({ crop }) => 1 / area(crop));
@@ -46,7 +60,7 @@ interface CropWork {
   clock: Clock;
 }
 
-function masksOfCrop({ sam, image, crop, options, clock }: CropWork): FoundMask[] {
+function* masksOfCrop({ sam, image, crop, options, clock }: CropWork): Generator<undefined, FoundMask[]> {
   const [left, top, right, bottom] = crop.box;
   const view = crop.layer === 0 ? image : cut(image, { left, top, width: right - left, height: bottom - top });
   const { imageSize: side } = sam.config;
@@ -57,22 +71,26 @@ function masksOfCrop({ sam, image, crop, options, clock }: CropWork): FoundMask[
     Math.trunc(options.points_per_side / options.crop_n_points_downscale_factor ** crop.layer),
   );
   const points = pointGrid(perSide).map(([x, y]) => [x * view.width, y * view.height] as const);
-  return scope(() => {
-    const embedded = clock.time("embed", () => scope(() => sam.embed(samInput(view, side, device))));
-    const frame = { width: view.width, height: view.height, fitted, side };
-    const canvas = canvasOf(frame, embedded.embedding.size(2) * 4, device);
-    const found: FoundMask[] = [];
+  const embedded = clock.time("embed", () => scope(() => sam.embed(samInput(view, side, device))));
+  const frame = { width: view.width, height: view.height, fitted, side };
+  const canvas = canvasOf(frame, embedded.embedding.size(2) * 4, device);
+  const found: FoundMask[] = [];
+  try {
     for (let from = 0; from < points.length; from += options.points_per_batch) {
+      yield;
       const batch = points.slice(from, from + options.points_per_batch);
       found.push(
         ...masksOfPoints({ sam, embedded, canvas, points: batch, crop: crop.box, size: image, options, clock }),
       );
     }
-    return clock.time("select", () => {
-      const scores = found.map(({ predictedIou }) => predictedIou);
-      const kept = suppress(boxesOf(found), scores, options.box_nms_thresh).map((i) => found[i]!);
-      return kept.map((mask) => moved(mask, crop.box, image));
-    });
+  } finally {
+    // A scope cannot last from one step to the next.
+    for (const tensor of [embedded.embedding, embedded.positions, canvas.rows, canvas.columns]) tensor.dispose();
+  }
+  return clock.time("select", () => {
+    const scores = found.map(({ predictedIou }) => predictedIou);
+    const kept = suppress(boxesOf(found), scores, options.box_nms_thresh).map((i) => found[i]!);
+    return kept.map((mask) => moved(mask, crop.box, image));
   });
 }
 

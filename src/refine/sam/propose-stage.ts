@@ -2,17 +2,18 @@
 import { basename, join, resolve } from "node:path";
 import { decodeImage } from "../../data/image.ts";
 import { sha256Of } from "../../download.ts";
-import { CsrmError, expected, messageOf, naming } from "../../errors.ts";
+import { expected, naming } from "../../errors.ts";
+import { safePoint } from "../../interrupt.ts";
 import type { SamVariant } from "../../models/sam/config.ts";
 import { loadSam } from "../../models/sam/load-sam.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
-import { isNewer, workThrough } from "../../resumable.ts";
+import { assertSomeRead, isNewer, noteSkipped, type Skipped, workThrough } from "../../resumable.ts";
 import type { RunLock } from "../../run-lock.ts";
 import type { Shard } from "../../shard.ts";
 import { isStamp, lockStamped, type StampOptions } from "../../stamped-folder.ts";
 import { METADATA } from "../masks/mask-files.ts";
 import type { MaskTimes } from "./clock.ts";
-import { generateMasks } from "./generate.ts";
+import { maskSteps } from "./generate.ts";
 import { writeMaskFile, writeMaskFolder } from "./mask-file.ts";
 import { assertMaskOptions, type MaskOptions } from "./options.ts";
 
@@ -48,7 +49,7 @@ export interface ProposeSummary {
   resumed: number;
   /** Found this time. */
   masks: number;
-  skipped: { id: string; reason: string }[];
+  skipped: Skipped[];
   /** Where this time went, in seconds. */
   times: MaskTimes;
   seconds: number;
@@ -58,7 +59,7 @@ export interface ProposeSummary {
  * Writes the masks of all photographs; those done before with the same weights and options, and not changed since, stay.
  * @throws CsrmError for weights of another network, options out of range, results of other settings in `out`, a full disk and, where
  *   `strict`, a photograph that cannot be decoded; (code "locked") when another process makes masks there; InterruptedError between two
- *   photographs
+ *   batches of points: the masks of that photograph are made anew then
  */
 export async function proposeMasks(options: ProposeOptions): Promise<ProposeSummary> {
   const { samples, weights, masks: maskOptions, format, device, precision, fresh, shard, strict = false } = options;
@@ -82,10 +83,9 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
       items: samples,
       isDone: (sample) => isDone(sample, out, format),
       read: ({ image }) => decodeImage(image),
-      work({ id, image: file }, image) {
-        const result = naming(`${file} (${image.width} × ${image.height})`, () =>
-          generateMasks(sam, image, maskOptions),
-        );
+      async work({ id, image: file }, image) {
+        const name = `${file} (${image.width} × ${image.height})`;
+        const result = await throughSteps(name, maskSteps(sam, image, maskOptions));
         for (const part of Object.keys(times) as (keyof MaskTimes)[]) times[part] += result.times[part];
         found += result.masks.length;
         return async () => {
@@ -94,24 +94,31 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
           if (format !== "png") await writeMaskFile(join(out, `${id}.json`), result.masks, size);
         };
       },
-      onUnreadable({ id }, error) {
-        if (strict || !(error instanceof CsrmError && error.code === "image")) throw error;
-        skipped.push({ id, reason: messageOf(error) });
-      },
+      onUnreadable: strict ? undefined : ({ id }, error) => noteSkipped(skipped, id, error),
       progress,
       label: `masks, ${basename(weights)}`,
     });
     const images = samples.length - skipped.length;
     // A shard may have nothing but photographs that cannot be read.
-    if (images === 0 && skipped.length > 0 && (shard?.size ?? 1) === 1) {
-      const message = `none of the ${skipped.length} photographs could be read; the first: ${skipped[0]!.reason}`;
-      throw new CsrmError(message, { code: "image" });
-    }
+    if ((shard?.size ?? 1) === 1) assertSomeRead(skipped, samples.length);
     const seconds = (performance.now() - started) / 1000;
     return { out, network: variant, images, resumed, masks: found, skipped, times, seconds };
   } finally {
     lock?.release();
     sam.dispose();
+  }
+}
+
+/** Does work step by step, stopping between two steps when asked to. @throws InterruptedError; what a step throws, with `name` before it */
+async function throughSteps<Result>(name: string, steps: Generator<undefined, Result>): Promise<Result> {
+  try {
+    for (;;) {
+      const step = naming(name, () => steps.next());
+      if (step.done) return step.value;
+      await safePoint();
+    }
+  } finally {
+    steps.return(undefined as never);
   }
 }
 

@@ -13,19 +13,23 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { WeightsReport } from "../../../src/cli/weights-report.ts";
 import { areaOfRuns } from "../../../src/formats/coco-runs.ts";
 import { decodePng } from "../../../src/formats/indexed-png.ts";
-import { createSam } from "../../../src/models/sam/sam.ts";
+import { InterruptedError, watchInterrupts } from "../../../src/interrupt.ts";
+import { createSam, Sam } from "../../../src/models/sam/sam.ts";
 import { readMasks } from "../../../src/refine/masks/mask-files.ts";
 import type { MaskRecord } from "../../../src/refine/sam/mask-file.ts";
 import { bytesOfRuns } from "../../../src/refine/sam/mask-runs.ts";
+import { maskDefaults } from "../../../src/refine/sam/options.ts";
+import { proposeMasks } from "../../../src/refine/sam/propose-stage.ts";
 import { lockFolder } from "../../../src/run-lock.ts";
-import { noGrad, saveTensors } from "../../../src/torch/index.ts";
+import { liveTensors, noGrad, ones, saveTensors } from "../../../src/torch/index.ts";
 import { csrm } from "../../helpers/cli.ts";
 import { fillModule } from "../../helpers/fill.ts";
 
+const original = Sam.prototype.decode;
 const folder = mkdtempSync(path.join(tmpdir(), "csrm-propose-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 const inFolder = (...names: string[]) => path.join(folder, ...names);
@@ -180,6 +184,33 @@ it("does the photographs in shards as it does them in one process", async () => 
   const many = await csrm(...args, "--shard", "1/3");
   expect([many.code, many.stderr]).toEqual([1, expect.stringContaining("at most 2 shards for 2 photographs")]);
 }, 120_000);
+
+it("stops within a photograph when asked to, keeps those that were finished, and goes on", async () => {
+  const before = liveTensors();
+  const work = {
+    samples: ["a.png", "more/b.jpg"].map((name) => ({ id: name.slice(0, -4), image: path.join(photos, name) })),
+    masks: { ...maskDefaults, points_per_side: 2, points_per_batch: 1, stability_score_thresh: 0, box_nms_thresh: 1 },
+    ...({ weights, out: inFolder("stopped"), format: "json", device: "cpu", precision: "fp32" } as const),
+  };
+  // The image encoder takes most of the time and has no part in this.
+  const embed = vi.spyOn(Sam.prototype, "embed").mockImplementation(function (this: Sam) {
+    return { embedding: ones([1, 256, 64, 64]), positions: this.prompt_encoder.densePositions() };
+  });
+  let batches = 0;
+  const decode = vi.spyOn(Sam.prototype, "decode").mockImplementation(function (this: Sam, ...args) {
+    // Four batches a photograph: the second one of the second.
+    if (++batches === 6) process.emit("SIGINT");
+    return original.apply(this, args);
+  });
+  const stopWatching = watchInterrupts(() => {});
+  await expect(proposeMasks(work)).rejects.toThrow(InterruptedError);
+  stopWatching();
+  expect(batches).toBe(6);
+  expect(liveTensors()).toBe(before);
+  expect([existsSync(inFolder("stopped/a.json")), existsSync(inFolder("stopped/more/b.json"))]).toEqual([true, false]);
+  expect(await proposeMasks(work)).toMatchObject({ images: 2, resumed: 1, masks: 12 });
+  for (const spy of [embed, decode]) spy.mockRestore();
+});
 
 it("refuses a folder that another process makes masks in", async () => {
   mkdirSync(inFolder("busy"));

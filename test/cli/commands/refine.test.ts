@@ -121,6 +121,25 @@ describe("csrm refine regions", () => {
     expect((await csrm("refine", "regions", ...inside)).stderr).toContain("expected a folder outside of the labels'");
   });
 
+  it("leaves out and names a photograph of a single pixel, or stops there with --strict", async () => {
+    const pixel = await sharp(new Uint8Array(3), { raw: { width: 1, height: 1, channels: 3 } })
+      .png()
+      .toBuffer();
+    writeFileSync(at("images", "c.png"), pixel);
+    put("c", { data: new Uint8Array(1), width: 1, height: 1 });
+    const reason = `cannot decode the image ${at("images", "c.png")}: it is a single pixel`;
+    const strict = await regions("--strict");
+    expect([strict.code, strict.stderr]).toEqual([1, expect.stringContaining(reason)]);
+    const { code, stdout } = await regions("--json");
+    expect([code, JSON.parse(stdout)]).toMatchObject([0, { images: 2, skipped: [{ id: "c", reason }] }]);
+    expect([existsSync(at("out", "sub/b.png")), existsSync(at("out", "c.png"))]).toEqual([true, false]);
+    const both = ["--images", at("images"), "--labels", at("labels"), "--out", at("crf")];
+    const crf = await csrm("refine", "crf", ...both);
+    expect([crf.code, crf.stdout]).toEqual([0, expect.stringContaining(`skipped 1 of 3 label maps:\n  ${reason}`)]);
+    writeFileSync(at("only.txt"), "c\n");
+    expect((await regions("--ids", at("only.txt"))).stderr).toContain(`none of the 1 images could be read`);
+  });
+
   it("segments a large photograph at --max-side", async () => {
     const run = await regions("--sigma", "0", "--max-side", "24", "--min-size", "5", "--json");
     expect(run.code, run.stderr).toBe(0);
