@@ -76,8 +76,8 @@ interface Native {
   distSum(tensor: Handle): void;
   distBroadcast(tensor: Handle, root: number): void;
   distGather(tensor: Handle): Handle[];
-  distReducer(parameters: Handle[], bucketBytes: number): void;
-  distBackward(total: Handle): void;
+  distWatch(parameters: Handle[][], bucketBytes: number): void;
+  distBackward(total: Handle, watched: number): void;
 }
 
 function load(): Native {
