@@ -178,6 +178,7 @@ export interface OperatorTable {
   "csrm::dropout": (x: Tensor, p: number) => Tensor;
   "csrm::group_norm_relu": (x: Tensor, groups: number, weight: Tensor, bias: Tensor, eps: number, relu: boolean) => Tensor;
   "csrm::largest_of_all": (x: Tensor) => Tensor;
+  "csrm::recolour_": (pixels: Tensor, kinds: readonly number[], amounts: readonly number[], sigma: number) => Tensor;
   "csrm::relu6": (self: Tensor) => Tensor;
   "csrm::upsampled_taps": (taps: Tensor, base: Tensor) => Tensor;
 }
