@@ -52,7 +52,9 @@ describe.skipIf(!processGroupBackends().includes("gloo"))("two processes", () =>
     const { samples } = await openRecipeData(recipe, recipe.data.lists.train);
     for (const [i, { id }] of samples.entries()) {
       // A different number of known pixels each, so that a mean over one's own would show.
-      const data = Uint8Array.from({ length: 64 * 64 }, (_, at) => (at < 200 * i ? 255 : at % 64 < 30 ? 0 : 1 + (i % 3)));
+      const data = Uint8Array.from({ length: 64 * 64 }, (_, at) =>
+        at < 200 * i ? 255 : at % 64 < 30 ? 0 : 1 + (i % 3),
+      );
       writeFileSync(path.join(labels, `${id}.png`), encodeIndexedPng({ data, width: 64, height: 64 }));
     }
     const verify = "verify={steps: 5, batch_norm: frozen, optimizer: sgd, lr: 0.005}";
