@@ -13,7 +13,7 @@ const COMMON = ["threads=1", "precision=fp32"];
 let root: string;
 
 function job(stage: Omit<WorkerJob["stages"][number], "folder">, set: string[]): WorkerJob {
-  return { root, stages: [{ ...stage, folder: temporaryFolder(stage.name) }], set: [...COMMON, ...set], timeout: 30 };
+  return { root, stages: [{ ...stage, folder: temporaryFolder(stage.name) }], set: [...COMMON, ...set], timeout: 300 };
 }
 
 describe.skipIf(!processGroupBackends().includes("gloo"))("two processes", () => {
