@@ -63,8 +63,11 @@ export function register(program: Command): void {
       if (wantsDryRun(options)) return showVerifyDryRun(recipe ?? recipeIn(out), options);
       const common = { out, set: options.set };
       if (submission !== undefined) {
-        const written = await withRunOfOne("csrm verify", recipe ?? recipeIn(out), common, (run, progress) =>
-          writeSubmission(run, submission, progress),
+        const written = await withRunOfOne(
+          "csrm verify --submission",
+          recipe ?? recipeIn(out),
+          common,
+          (run, progress) => writeSubmission(run, submission, progress),
         );
         if (json) printJson(written);
         else print(submissionText(written));
