@@ -1,5 +1,5 @@
 /**
- * Writes src/torch/ops.generated.ts: the TypeScript type of every operator that the sources ask for by op("namespace::name"),
+ * Writes src/torch/ops.generated.ts: the TypeScript type of every operator that the sources ask for by op("namespace::name") or opLater,
  * read from the schemas of the loaded libtorch. Run with `npm run generate`; a test checks that running it changes nothing.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ export function usedOperators(): string[] {
     const text = readFileSync(path.join(entry.parentPath, entry.name), "utf8");
     // An example in a comment is not a use.
     const code = text.replace(/\/\*[\s\S]*?\*\//g, "");
-    for (const match of code.matchAll(/\bop\("(\w+::[\w.]+)"\)/g)) names.add(match[1]!);
+    for (const match of code.matchAll(/\bop(?:Later)?\("(\w+::[\w.]+)"\)/g)) names.add(match[1]!);
   }
   return [...names].sort();
 }

@@ -43,49 +43,60 @@ Team::~Team() {
 void Team::run(int64_t n, int64_t grain, const LoopBody& body) {
   if (n <= 0) return;
   if (workers_.empty() || n <= grain) return body(0, n);
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    body_ = &body;
-    size_ = n;
-    // Many chunks a thread even out what a chunk costs and what else runs on the machine. Who is done waits for no longer than one of
-    // them, and so does not fall asleep before the next loop: 134 loops an image, of which each would wait for somebody to wake up.
-    chunk_ = std::max(grain, n / (int64_t(size()) * 32));
-    next_ = 0;
-    error_ = nullptr;
-    open_ = true;
-    generation_++;
+  body_ = &body;
+  size_ = n;
+  // Many chunks a thread even out what a chunk costs and what else runs on the machine. Who is done waits for no longer than one of
+  // them, and so does not fall asleep before the next loop: 134 loops an image, of which each would wait for somebody to wake up.
+  chunk_ = std::max(grain, n / (int64_t(size()) * 32));
+  next_ = 0;
+  error_ = nullptr;
+  helping_ = 0;
+  generation_++;
+  // Whoever falls asleep says so before the last look at the generation, so one of the two is seen.
+  if (asleep_ > 0) {
+    { std::lock_guard<std::mutex> lock(mutex_); }
+    wake_.notify_all();
   }
-  wake_.notify_all();
   take_chunks();
   // A worker that has not even woken up by now, on a busy machine, is not waited for.
-  const auto alone = [this] { return helping_ == 0; };
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    open_ = false;
-  }
+  helping_ |= kClosed;
+  const auto alone = [this] { return helping_ == kClosed; };
   if (!spin(alone)) {
     std::unique_lock<std::mutex> lock(mutex_);
+    waiting_ = true;
     finished_.wait(lock, alone);
+    waiting_ = false;
   }
   if (error_) std::rethrow_exception(error_);
+}
+
+/// False where the loop is over.
+bool Team::join() {
+  int now = helping_;
+  while (!(now & kClosed))
+    if (helping_.compare_exchange_weak(now, now + 1)) return true;
+  return false;
 }
 
 void Team::serve() {
   uint64_t seen = 0;
   const auto called = [&] { return stop_ || generation_ != seen; };
   while (true) {
-    const bool awake = spin(called);
-    {
+    if (!spin(called)) {
       std::unique_lock<std::mutex> lock(mutex_);
-      if (!awake) wake_.wait(lock, called);
-      if (stop_) return;
-      seen = generation_;
-      if (!open_) continue;
-      helping_++;
+      asleep_++;
+      wake_.wait(lock, called);
+      asleep_--;
     }
+    if (stop_) return;
+    seen = generation_;
+    if (!join()) continue;
     take_chunks();
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (--helping_ == 0) finished_.notify_one();
+    helping_--;
+    if (waiting_) {
+      { std::lock_guard<std::mutex> lock(mutex_); }
+      finished_.notify_one();
+    }
   }
 }
 

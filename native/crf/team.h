@@ -29,20 +29,29 @@ class Team {
 
  private:
   void serve();
+  bool join();
   void take_chunks();
 
   std::vector<std::thread> workers_;
-  std::mutex mutex_;
-  std::condition_variable wake_, finished_;
-  std::atomic<uint64_t> generation_{0};  // of loops
-  std::atomic<bool> stop_{false};
-  std::atomic<int> helping_{0};  // workers in the loop
-  bool open_ = false;            // whether workers may still join it
 
+  // The loop; written while nobody is in it.
   const LoopBody* body_ = nullptr;
   int64_t size_ = 0, chunk_ = 1;
-  std::atomic<int64_t> next_{0};
+  // Threads touch these at their own times: each has a cache line, so that none waits for another's.
+  alignas(64) std::atomic<int64_t> next_{0};
+  alignas(64) std::atomic<uint64_t> generation_{0};  // of loops
+  alignas(64) std::atomic<int> helping_{kClosed};    // workers in the loop, and whether more may still join it
+
+  // From here on only for who is tired of spinning, for exceptions and for the end. A lock that all took at every loop would send to
+  // sleep whoever comes second, and both ends of a loop find all threads at it.
+  alignas(64) std::atomic<int> asleep_{0};
+  std::atomic<bool> waiting_{false};
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_, finished_;
   std::exception_ptr error_;
+
+  static constexpr int kClosed = 1 << 30;
 };
 
 }  // namespace csrm

@@ -1,4 +1,4 @@
-// What JavaScript can call of the process group: one group and one reducer a process.
+// What JavaScript can call of the process group: one group a process, and a reducer for each network that learns.
 #include <torch/csrc/autograd/autograd.h>
 
 #include "../src/convert.h"
@@ -13,7 +13,7 @@ namespace csrm {
 namespace {
 
 std::shared_ptr<dist::Group> the_group;
-std::shared_ptr<dist::Reducer> the_reducer;
+std::vector<std::shared_ptr<dist::Reducer>> reducers;
 
 at::Tensor tensor_at(napi_env env, napi_value value) { return HandleTable::get().at(to_double(env, value)); }
 
@@ -101,7 +101,7 @@ napi_value dist_join(napi_env env, napi_callback_info info) {
 // distLeave(): ends all connections and, of rank 0, the store
 napi_value dist_leave(napi_env env, napi_callback_info) {
   return guarded(env, [&]() -> napi_value {
-    the_reducer.reset();
+    reducers.clear();
     if (the_group) the_group->disconnect();
     the_group.reset();
     return nullptr;
@@ -111,7 +111,7 @@ napi_value dist_leave(napi_env env, napi_callback_info) {
 // distDisconnect(): ends the connections to the others, which learn of it at once, but keeps the store
 napi_value dist_disconnect(napi_env env, napi_callback_info) {
   return guarded(env, [&]() -> napi_value {
-    the_reducer.reset();
+    reducers.clear();
     dist::current()->disconnect();
     return nullptr;
   });
@@ -169,33 +169,41 @@ napi_value dist_gather(napi_env env, napi_callback_info info) {
   });
 }
 
-// distReducer(parameters, bucketBytes); an empty list ends it
-napi_value dist_reducer(napi_env env, napi_callback_info info) {
+// distWatch(lists of parameters, bucketBytes): a reducer for each list, in the place of those before
+napi_value dist_watch(napi_env env, napi_callback_info info) {
   Arguments<2> given(env, info);
   return guarded(env, [&]() -> napi_value {
-    the_reducer.reset();
-    uint32_t length = 0;
-    napi_get_array_length(env, given[0], &length);
-    std::vector<at::Tensor> parameters;
-    for (uint32_t i = 0; i < length; ++i) {
+    reducers.clear();
+    const auto length = [&](napi_value list) {
+      uint32_t result = 0;
+      napi_get_array_length(env, list, &result);
+      return result;
+    };
+    const auto element = [&](napi_value list, uint32_t i) {
       napi_value value;
-      napi_get_element(env, given[0], i, &value);
-      parameters.push_back(tensor_at(env, value));
+      napi_get_element(env, list, i, &value);
+      return value;
+    };
+    for (uint32_t k = 0; k < length(given[0]); ++k) {
+      const napi_value list = element(given[0], k);
+      std::vector<at::Tensor> parameters;
+      for (uint32_t i = 0; i < length(list); ++i) parameters.push_back(tensor_at(env, element(list, i)));
+      reducers.push_back(dist::Reducer::create(dist::current(), std::move(parameters), static_cast<int64_t>(to_double(env, given[1]))));
     }
-    if (length > 0) the_reducer = dist::Reducer::create(dist::current(), std::move(parameters), static_cast<int64_t>(to_double(env, given[1])));
     return nullptr;
   });
 }
 
-// distBackward(total): backward where there is a graph, and the gradients of all processes summed
+// distBackward(total, place in distWatch's lists): backward where there is a graph, and the gradients of all processes summed
 napi_value dist_backward(napi_env env, napi_callback_info info) {
-  Arguments<1> given(env, info);
+  Arguments<2> given(env, info);
   return guarded(env, [&]() -> napi_value {
-    if (!the_reducer) throw std::runtime_error("no parameters are watched");
+    const auto place = static_cast<size_t>(to_double(env, given[1]));
+    if (place >= reducers.size()) throw std::runtime_error("no such parameters are watched");
     const at::Tensor total = tensor_at(env, given[0]);
-    the_reducer->begin();
+    reducers[place]->begin();
     if (total.requires_grad()) torch::autograd::backward({total}, {});
-    the_reducer->finish();
+    reducers[place]->finish();
     return nullptr;
   });
 }
@@ -211,7 +219,7 @@ const std::vector<Export>& dist_exports() {
   static const std::vector<Export> list = {{"distBackends", dist_backends},     {"distJoin", dist_join},           {"distLeave", dist_leave},
                                            {"distDisconnect", dist_disconnect}, {"distSet", dist_set},             {"distGet", dist_get},
                                            {"distSum", dist_sum},               {"distBroadcast", dist_broadcast}, {"distGather", dist_gather},
-                                           {"distReducer", dist_reducer},       {"distBackward", dist_backward}};
+                                           {"distWatch", dist_watch},           {"distBackward", dist_backward}};
   return list;
 }
 

@@ -1,5 +1,7 @@
-// The one generic door to every operator: look it up in the dispatcher, convert the arguments by its schema, call it boxed.
+// The one generic door to every operator: look it up in the dispatcher, convert the arguments by its schema, call it boxed, at once or in
+// Node's thread pool.
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/grad_mode.h>
 
 #include <map>
 #include <memory>
@@ -77,6 +79,33 @@ napi_value result_of(napi_env env, const Operator& op, size_t i, c10::IValue&& v
   return from_ivalue(env, std::move(value));
 }
 
+std::vector<c10::IValue> converted(napi_env env, const Operator& op, const Arguments<kMaxArguments>& given) {
+  const size_t count = op.parameters.size();
+  if (given.count > count) throw std::invalid_argument("expected at most " + std::to_string(count) + " arguments, got " + std::to_string(given.count));
+  std::vector<c10::IValue> stack;
+  stack.reserve(std::max<size_t>(count, op.returned_argument.size()));
+  for (size_t i = 0; i < count; ++i) {
+    try {
+      stack.push_back(to_ivalue(env, given[i], op.parameters[i]));
+    } catch (const std::exception& error) {
+      throw std::invalid_argument("argument " + op.parameters[i].name + ": " + error.what());
+    }
+  }
+  return stack;
+}
+
+napi_value results_of(napi_env env, const Operator& op, std::vector<c10::IValue>& stack) {
+  napi_value result = nullptr;
+  if (stack.size() == 1) {
+    result = result_of(env, op, 0, std::move(stack[0]));
+  } else if (!stack.empty()) {
+    napi_create_array_with_length(env, stack.size(), &result);
+    for (uint32_t i = 0; i < stack.size(); ++i) napi_set_element(env, result, i, result_of(env, op, i, std::move(stack[i])));
+  }
+  HandleTable::get().report_memory(env);
+  return result;
+}
+
 napi_value call(napi_env env, napi_callback_info info) {
   Arguments<kMaxArguments> given(env, info);
   const Operator& op = *static_cast<Operator*>(given.data);
@@ -86,34 +115,74 @@ napi_value call(napi_env env, napi_callback_info info) {
       env,
       [&]() -> napi_value {
         drop_unreferenced_buffers(env);
-        const size_t count = op.parameters.size();
-        if (given.count > count) throw std::invalid_argument("expected at most " + std::to_string(count) + " arguments, got " + std::to_string(given.count));
-        stack.reserve(std::max<size_t>(count, op.returned_argument.size()));
-        for (size_t i = 0; i < count; ++i) {
-          try {
-            stack.push_back(to_ivalue(env, given[i], op.parameters[i]));
-          } catch (const std::exception& error) {
-            throw std::invalid_argument("argument " + op.parameters[i].name + ": " + error.what());
-          }
-        }
+        stack = converted(env, op, given);
         try {
           op.handle.callBoxed(&stack);
         } catch (...) {
           // The stack may be half consumed; convert once more for the message. Nothing was returned yet, so this is safe.
-          for (size_t i = 0; i < count; ++i) shown.push_back(to_ivalue(env, given[i], op.parameters[i]));
+          shown = converted(env, op, given);
           throw;
         }
-        napi_value result = nullptr;
-        if (stack.size() == 1) {
-          result = result_of(env, op, 0, std::move(stack[0]));
-        } else if (!stack.empty()) {
-          napi_create_array_with_length(env, stack.size(), &result);
-          for (uint32_t i = 0; i < stack.size(); ++i) napi_set_element(env, result, i, result_of(env, op, i, std::move(stack[i])));
-        }
-        HandleTable::get().report_memory(env);
-        return result;
+        return results_of(env, op, stack);
       },
       [&](const char* what) { return describe_call(op, shown, what); });
+}
+
+// A call in Node's thread pool. The stack keeps its tensors alive, whatever JavaScript does with their handles.
+struct Later {
+  const Operator* op;
+  std::vector<c10::IValue> stack;
+  std::string error;
+  napi_deferred deferred = nullptr;
+  napi_async_work work = nullptr;
+};
+
+void call_in_pool(napi_env, void* data) {
+  auto* later = static_cast<Later*>(data);
+  const at::NoGradGuard no_grad;
+  const std::vector<c10::IValue> given = later->stack;
+  try {
+    later->op->handle.callBoxed(&later->stack);
+  } catch (const c10::Error& error) {
+    later->error = describe_call(*later->op, given, error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    later->error = describe_call(*later->op, given, error.what());
+  }
+}
+
+void settle(napi_env env, napi_status, void* data) {
+  const std::unique_ptr<Later> later(static_cast<Later*>(data));
+  napi_value result = nullptr;
+  if (later->error.empty()) {
+    result = results_of(env, *later->op, later->stack);
+    if (!result) napi_get_undefined(env, &result);
+    napi_resolve_deferred(env, later->deferred, result);
+  } else {
+    napi_value message;
+    napi_create_string_utf8(env, later->error.data(), later->error.size(), &message);
+    napi_create_error(env, nullptr, message, &result);
+    napi_reject_deferred(env, later->deferred, result);
+  }
+  napi_delete_async_work(env, later->work);
+}
+
+// The same as a promise.
+napi_value call_later(napi_env env, napi_callback_info info) {
+  Arguments<kMaxArguments> given(env, info);
+  const Operator& op = *static_cast<Operator*>(given.data);
+  return guarded(env, [&]() -> napi_value {
+    drop_unreferenced_buffers(env);
+    auto later = std::make_unique<Later>();
+    later->op = &op;
+    later->stack = converted(env, op, given);
+    napi_value promise, name;
+    napi_create_promise(env, &later->deferred, &promise);
+    napi_create_string_utf8(env, op.name.data(), op.name.size(), &name);
+    napi_create_async_work(env, nullptr, name, call_in_pool, settle, later.get(), &later->work);
+    napi_queue_async_work(env, later->work);
+    later.release();
+    return promise;
+  });
 }
 
 // Operators live as long as the process: JavaScript functions point at them.
@@ -142,7 +211,7 @@ napi_value text(napi_env env, const std::string& value) {
   return result;
 }
 
-// findOperator(name) -> {call, schema, tensors, results, returned} or null. `tensors[i]` is 1 for a tensor argument, 2 for a
+// findOperator(name) -> {call, later, schema, tensors, results, returned} or null. `tensors[i]` is 1 for a tensor argument, 2 for a
 // list of tensors, 0 for anything else; `results` likewise; `returned[i]` is the argument that comes back as result i, or -1.
 napi_value find_operator(napi_env env, napi_callback_info info) {
   Arguments<1> given(env, info);
@@ -169,6 +238,8 @@ napi_value find_operator(napi_env env, napi_callback_info info) {
     napi_value function;
     napi_create_function(env, op->name.data(), op->name.size(), call, op, &function);
     set(env, result, "call", function);
+    napi_create_function(env, op->name.data(), op->name.size(), call_later, op, &function);
+    set(env, result, "later", function);
     std::ostringstream schema;
     schema << op->handle.schema();
     set(env, result, "schema", text(env, schema.str()));

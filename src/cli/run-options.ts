@@ -1,4 +1,4 @@
-/** What run, pretrain and train have in common: a recipe with overrides, a run folder, and work that Ctrl-C lets go on later. */
+/** What run, pretrain, train and verify have in common: a recipe with overrides, a run folder, and work that Ctrl-C lets go on later. */
 import path from "node:path";
 import type { Command } from "commander";
 import { CsrmError } from "../errors.ts";
@@ -33,7 +33,7 @@ const PROCESS_TIMEOUT = 60;
 
 /** Adds the options that every such command has. */
 export function withRunOptions(command: Command): Command {
-  return command
+  command
     .option(
       "--out <dir>",
       "run folder (default: runs/NAME); the same command on the same folder goes on where it stopped",
@@ -44,15 +44,20 @@ export function withRunOptions(command: Command): Command {
       collect,
       [],
     )
-    .option("--fresh", "begin anew; the old run is kept beside it")
+    .option("--fresh", "begin anew; the old run is kept beside it");
+  return withProcessOptions(command).option(...JSON_OPTION);
+}
+
+/** Adds the options of commands that train in several processes. */
+export function withProcessOptions(command: Command): Command {
+  return command
     .option("--nproc <n>", "train in this many processes on this machine", wholeNumber(1))
     .option(
       "--process-timeout <seconds>",
       "several processes: how long one may be silent before the others give up",
       wholeNumber(1),
       PROCESS_TIMEOUT,
-    )
-    .option(...JSON_OPTION);
+    );
 }
 
 /**

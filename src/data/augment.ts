@@ -1,7 +1,6 @@
-/** How a training picture is cut, padded, mirrored, recoloured and blurred: random draws into a plan, and its pixels into a batch. */
+/** How a training picture is cut, padded, mirrored, recoloured and blurred: random draws, their plan, and its pixels into a batch. */
 
-import { gaussianBlur } from "./blur.ts";
-import { type ColourChange, changeColours, drawJitter, type JitterOptions } from "./colour.ts";
+import { type ColourChange, drawJitter, type JitterOptions } from "./colour.ts";
 import type { DecodeOptions } from "./image.ts";
 import type { Rng } from "./rng.ts";
 import type { RgbImage } from "./types.ts";
@@ -121,15 +120,6 @@ export function writePixels(
       target[at++] = data[from + 2]!;
     }
   }
-}
-
-/** Colour changes, then the blur, in place, as the authors order them. @param pixels height × width × 3 bytes */
-export function recolour(
-  pixels: Uint8Array,
-  { height, width, draws }: { height: number; width: number; draws: Pick<Draws, "colours" | "blur"> },
-): void {
-  changeColours(pixels, draws.colours);
-  gaussianBlur(pixels, { width, height, sigma: draws.blur });
 }
 
 /** Source positions for `length` places over `size` samples: 0 1 2 1 0 1 2 … for size 3. */

@@ -2,10 +2,11 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { CsrmError, expected, messageOf } from "../errors.ts";
-import { type Augment, augmentDefaults, drawAugmentation, planImage, recolour, writePixels } from "./augment.ts";
+import { type Augment, augmentDefaults, drawAugmentation, planImage, writePixels } from "./augment.ts";
 import { EpochOrder, type EpochPosition } from "./epoch-order.ts";
 import { decodeImage } from "./image.ts";
 import { drawPair, loadPair, type PairOptions } from "./pairs.ts";
+import { recolour } from "./recolour.ts";
 import { Rng } from "./rng.ts";
 import { type Sampler, samplingWeights } from "./sampler.ts";
 import type { Batch, Dataset, Sample } from "./types.ts";
@@ -222,7 +223,7 @@ export class Loader {
     return async (sample) => {
       const image = await decodeImage(sample.image, { autoOrient, plan });
       writePixels(image, pixels, { height, width, flip: draws.flip });
-      recolour(pixels, { height, width, draws });
+      await recolour(pixels, { height, width, draws });
     };
   }
 

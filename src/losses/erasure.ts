@@ -2,7 +2,7 @@
  * P-NOC (David, Pedrini and Dias, 2024), after OC-CSE (Kweon et al., 2021): a class is erased from the image where its activation map
  * is high, softly to teach the map, with a threshold to teach the classifier that looks at what is left.
  */
-import { F, scope, type Tensor } from "../torch/index.ts";
+import { F, processes, scope, type Tensor } from "../torch/index.ts";
 import { classificationLoss } from "./classification.ts";
 import { fullPrecision } from "./functional.ts";
 
@@ -18,14 +18,14 @@ export interface Erasure {
 }
 
 /**
- * image · (1 − m), m the chosen class's map, upsampled, rectified and divided by its largest value in the whole batch.
+ * image · (1 − m), m the chosen class's map, upsampled, rectified and divided by its largest value in the whole batch of all processes.
  * Differentiable in the map, through the maximum as well.
  * @returns [B, 3, H, W]
  */
 export function eraseSoftly({ images, cam, chosen }: Erasure): Tensor {
   return scope(() => {
     const mask = enlarge(chosenMap(cam, chosen), images).relu();
-    return images.mul(mask.div(mask.max().add(EPSILON)).neg().add(1));
+    return images.mul(mask.div(processes().max(mask).add(EPSILON)).neg().add(1));
   });
 }
 

@@ -11,7 +11,7 @@ import { modelInfo } from "../models/model-file.ts";
 import type { Progress } from "../progress.ts";
 import type { Run } from "../run-folder.ts";
 import { readJson, type StageName, writeJson } from "../run-stage.ts";
-import { part, processes, setThreads } from "../torch/index.ts";
+import { byFirst, part, processes, setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
 import { pretrainStage, type StageOptions, type StageResult, trainStage } from "../training/stages.ts";
 import { chosenModel } from "./chosen-model.ts";
@@ -41,7 +41,7 @@ export interface PipelineOptions {
 }
 
 /**
- * Runs or goes on with a run; its report follows. Of several processes all train, and the first does the rest.
+ * Runs or goes on with a run; its report follows. Of several processes all train, the verification network too, and the first does the rest.
  * @returns null to the others
  * @throws InterruptedError when asked to stop; calling again goes on
  */
@@ -60,11 +60,43 @@ async function allStages(run: Run, progress: Progress, options: PipelineOptions)
   const models = new Map<Subject, string>();
   if (subjects.includes("start")) models.set("start", start.model);
   const trained = subjects.includes("csrm") ? await trainOf(run, dataset, { progress, start: start.model }) : null;
+  // A run of the start alone has no network whose label maps could teach another.
+  const verifies = trained !== null && (recipe.verify.enabled || isVerified(run));
   const { rank } = processes();
-  part();
-  if (rank > 0) return null;
-  setThreads(recipe.threads);
+  if (!verifies || isVerified(run)) {
+    part();
+    if (rank > 0) return null;
+  }
+  const measured = await byFirst("figures", () => measure(run, { models, trained: trained !== null, progress }));
+  const verified = verifies ? await verifyRun(run, progress) : null;
+  if (measured === undefined) return null;
 
+  const stages = {
+    pretrain: start.seconds,
+    train: trained?.seconds ?? 0,
+    predict: measured.predicting,
+    evaluate: measured.evaluating,
+    ...(verified ? { verify: verified.seconds } : {}),
+  };
+  const summary = summaryOf(recipe, stages, [...measured.evaluations, ...(verified?.evaluations ?? [])]);
+  run.writeSummary(summary);
+  return summary;
+}
+
+interface Measured {
+  /** Seconds over all sessions. */
+  predicting: number;
+  evaluating: number;
+  evaluations: Evaluation[];
+}
+
+/** Prediction and evaluation of the trained networks, in one process. @param options.models gets the one of the main training */
+async function measure(
+  run: Run,
+  { models, trained, progress }: { models: Map<Subject, string>; trained: boolean; progress: Progress },
+): Promise<Measured> {
+  const { recipe } = run;
+  setThreads(recipe.threads);
   const predict = run.stage("predict");
   const predictSeconds = timer();
   if (trained) {
@@ -80,21 +112,7 @@ async function allStages(run: Run, progress: Progress, options: PipelineOptions)
   const evaluations = await evaluateAll({ recipe, passes, folders, progress });
   const evaluating = { seconds: secondsOf(evaluate.results()) + evaluateSeconds() };
   evaluate.finish(evaluating);
-
-  // A run of the start alone has no network whose label maps could teach another.
-  const verifies = trained !== null && (recipe.verify.enabled || isVerified(run));
-  const verified = verifies ? await verifyRun(run, progress) : null;
-
-  const stages = {
-    pretrain: start.seconds,
-    train: trained?.seconds ?? 0,
-    predict: predicting.seconds,
-    evaluate: evaluating.seconds,
-    ...(verified ? { verify: verified.seconds } : {}),
-  };
-  const summary = summaryOf(recipe, stages, [...evaluations, ...(verified?.evaluations ?? [])]);
-  run.writeSummary(summary);
-  return summary;
+  return { predicting: predicting.seconds, evaluating: evaluating.seconds, evaluations };
 }
 
 function sharedStart(file: string): Done {

@@ -12,20 +12,21 @@ import { decodeLabelPng } from "../formats/indexed-png.ts";
 import { augmentationText } from "../inference/predict-settings.ts";
 import type { SegmentSettings } from "../inference/segment.ts";
 import { segmentAll } from "../inference/segment-stage.ts";
-import { interrupted, safePoint, throwIfInterrupted } from "../interrupt.ts";
+import { interrupted, safePoint, stopped } from "../interrupt.ts";
 import type { Progress } from "../progress.ts";
 import { UNKNOWN } from "../refine/refine-labels.ts";
 import type { Run } from "../run-folder.ts";
 import { readJson, writeJson } from "../run-stage.ts";
-import { setThreads } from "../torch/index.ts";
+import { byFirst, part, processes, setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
 import { precisionOf } from "../training/network.ts";
 import { maskFolder, openRecipeData } from "../training/recipe-data.ts";
+import { assertShared } from "../training/together.ts";
 import { describeSegmenter } from "../training/verify-network.ts";
 import { verifyStage } from "../training/verify-stage.ts";
 import { dropEvaluation, evaluateOnce, placeIn, writeEvaluation } from "./evaluation-files.ts";
 import { listName } from "./predictions.ts";
-import { givenLabels, ownLabels, type TrainingLabels } from "./verify-labels.ts";
+import { givenLabels, ownLabels, type TrainingLabels, verifyList } from "./verify-labels.ts";
 
 export interface Verified {
   /** Of training and prediction over all sessions. */
@@ -52,11 +53,17 @@ interface Source {
 }
 
 /**
- * Trains the recipe's verification network, or goes on with it, or takes it as it is when done; then measures it.
+ * Trains the recipe's verification network, or goes on with it, or takes it as it is when done; then measures it. Of several processes
+ * all train, and the first does the rest, before and after.
  * @param options.labels folder of label maps to train on; default: those of the run, made where they are missing
+ * @returns null to the others
  * @throws InterruptedError when asked to stop; calling again goes on
  */
-export async function verifyRun(run: Run, progress: Progress, options: { labels?: string } = {}): Promise<Verified> {
+export async function verifyRun(
+  run: Run,
+  progress: Progress,
+  options: { labels?: string } = {},
+): Promise<Verified | null> {
   const { recipe } = run;
   setThreads(recipe.threads);
   const stage = run.stage("verify");
@@ -66,22 +73,40 @@ export async function verifyRun(run: Run, progress: Progress, options: { labels?
     progress.note(`${model} is gone, so verify is done again`);
     done = null;
   }
+  assertShared("state of the verification", done !== null);
   if (done) assertSameFolder(run, options.labels);
   else {
-    const source =
-      options.labels === undefined ? await ownLabels(run, progress) : await givenLabels(recipe, options.labels);
-    await assertSameSource(run, source);
-    const { dataset, folder: labels } = source;
+    const { dataset, folder: labels } = await sharedLabels(run, progress, options.labels);
     const result = await verifyStage({ stage, recipe, dataset, labels, progress, stop: interrupted });
-    if (!result.finished) throwIfInterrupted();
+    if (!result.finished) throw stopped();
     done = { training: result.seconds, measuring: 0, steps: result.steps };
-    stage.finish(done);
+    if (processes().rank === 0) stage.finish(done);
   }
+  const { rank } = processes();
+  part();
+  if (rank > 0) return null;
+  setThreads(recipe.threads);
   const started = performance.now();
   const evaluations = await measureAll(run, progress);
   done = { ...done, measuring: done.measuring + (performance.now() - started) / 1000 };
   stage.finish(done);
   return { seconds: done.training + done.measuring, steps: done.steps, model, evaluations };
+}
+
+/** The label maps to train on; of several processes the first makes or looks through them. */
+async function sharedLabels(run: Run, progress: Progress, given: string | undefined): Promise<TrainingLabels> {
+  const { recipe } = run;
+  const own = await byFirst("label maps", async () => {
+    const source = given === undefined ? await ownLabels(run, progress) : await givenLabels(recipe, given);
+    await assertSameSource(run, source);
+    return source;
+  });
+  const [first] = processes().exchange(own && { folder: own.folder, ids: own.dataset.samples.map(({ id }) => id) });
+  if (own) return own;
+  const { folder, ids } = first!;
+  const dataset = await openRecipeData(recipe, verifyList(recipe));
+  const kept = new Set(ids);
+  return { folder, dataset: { ...dataset, samples: dataset.samples.filter(({ id }) => kept.has(id)) } };
 }
 
 /** Whether a run has a finished verification network. */

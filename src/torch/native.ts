@@ -8,9 +8,11 @@ import { CsrmError, messageOf } from "../errors.ts";
 /** A tensor as the addon knows it; 0 is "no tensor". */
 export type Handle = number;
 
-/** What findOperator tells: the function and where tensors stand among arguments and results (1 tensor, 2 list, 0 other). */
+/** What findOperator tells: the functions and where tensors stand among arguments and results (1 tensor, 2 list, 0 other). */
 export interface NativeOperator {
   call: (...args: unknown[]) => unknown;
+  /** The same in Node's thread pool. */
+  later: (...args: unknown[]) => Promise<unknown>;
   schema: string;
   tensors: number[];
   results: number[];
@@ -76,8 +78,8 @@ interface Native {
   distSum(tensor: Handle): void;
   distBroadcast(tensor: Handle, root: number): void;
   distGather(tensor: Handle): Handle[];
-  distReducer(parameters: Handle[], bucketBytes: number): void;
-  distBackward(total: Handle): void;
+  distWatch(parameters: Handle[][], bucketBytes: number): void;
+  distBackward(total: Handle, watched: number): void;
 }
 
 function load(): Native {

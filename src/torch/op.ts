@@ -1,6 +1,6 @@
 /** The door to every operator of the dispatcher: `op("aten::add.Tensor")` is a function typed by the operator's schema. */
 import { CsrmError, messageOf } from "../errors.ts";
-import { type Handle, native } from "./native.ts";
+import { type Handle, type NativeOperator, native } from "./native.ts";
 import type { OperatorTable } from "./ops.generated.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -16,24 +16,13 @@ type AnyOperator = (...args: any[]) => any;
 export function op<K extends keyof OperatorTable>(name: K): OperatorTable[K];
 export function op(name: string): AnyOperator;
 export function op(name: string): AnyOperator {
-  const found = native.findOperator(name);
-  if (!found) throw unknownOperator(name);
-  const { call, tensors, results, returned } = found;
-
-  const take = (args: unknown[]): void => {
-    for (let i = 0; i < args.length; i++) {
-      const value = args[i];
-      if (value === undefined || value === null || tensors[i] === 0) continue;
-      args[i] = tensors[i] === 1 ? handleOf(value, name, i) : handlesOf(value, name, i);
-    }
-  };
+  const { call, tensors, results, returned } = find(name);
   const invoke = (args: unknown[]): unknown => {
-    const handles = args.slice();
-    take(handles);
+    const handles = withHandles(args, name, tensors);
     try {
       return call(...handles);
     } catch (error) {
-      throw new CsrmError(messageOf(error), { code: "operator", cause: error });
+      throw failure(error);
     }
   };
 
@@ -61,9 +50,49 @@ export function op(name: string): AnyOperator {
   };
 }
 
+/** The in-place operators' names. */
+type InPlace = { [K in keyof OperatorTable]: K extends `${string}_` ? K : never }[keyof OperatorTable];
+
+/**
+ * An in-place operator that does its work in Node's thread pool, without a graph. The promise settles when it is done; until then nobody may
+ * read or change what it writes to. Handles may be disposed before, since the work keeps their memory.
+ */
+export function opLater<K extends InPlace>(name: K): (...args: Parameters<OperatorTable[K]>) => Promise<void> {
+  const { later, tensors } = find(name);
+  return async (...args) => {
+    const handles = withHandles(args, name, tensors);
+    try {
+      await later(...handles);
+    } catch (error) {
+      throw failure(error);
+    }
+  };
+}
+
 /** Whether the loaded libtorch (or our own addon) has the operator. */
 export function hasOp(name: string): boolean {
   return native.findOperator(name) !== null;
+}
+
+function find(name: string): NativeOperator {
+  const found = native.findOperator(name);
+  if (!found) throw unknownOperator(name);
+  return found;
+}
+
+/** A copy of the arguments with handles in the tensors' places. */
+function withHandles(args: readonly unknown[], name: string, tensors: readonly number[]): unknown[] {
+  const handles = args.slice();
+  for (let i = 0; i < handles.length; i++) {
+    const value = handles[i];
+    if (value === undefined || value === null || tensors[i] === 0) continue;
+    handles[i] = tensors[i] === 1 ? handleOf(value, name, i) : handlesOf(value, name, i);
+  }
+  return handles;
+}
+
+function failure(error: unknown): CsrmError {
+  return new CsrmError(messageOf(error), { code: "operator", cause: error });
 }
 
 /** An argument that the operator wrote to. */

@@ -177,6 +177,8 @@ export interface OperatorTable {
   "csrm::dense_crf_labels": (images: Tensor, labels: Tensor, classes: Tensor, gt_prob: number, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
   "csrm::dropout": (x: Tensor, p: number) => Tensor;
   "csrm::group_norm_relu": (x: Tensor, groups: number, weight: Tensor, bias: Tensor, eps: number, relu: boolean) => Tensor;
+  "csrm::largest_of_all": (x: Tensor) => Tensor;
+  "csrm::recolour_": (pixels: Tensor, kinds: readonly number[], amounts: readonly number[], sigma: number) => Tensor;
   "csrm::relu6": (self: Tensor) => Tensor;
   "csrm::upsampled_taps": (taps: Tensor, base: Tensor) => Tensor;
 }

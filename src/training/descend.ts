@@ -22,7 +22,7 @@ export interface Descended {
 
 /** Leaves no gradients. With a scaler one number is read back; a step whose gradients are not finite changes nothing but the scale. */
 export function descend({ total, network, optimizer, clipNorm, scaler }: Descent): Descended {
-  scope(() => processes().backward(scaler ? scaler.scaled(total) : total));
+  scope(() => processes().backward(scaler ? scaler.scaled(total) : total, network));
   const parameters = network.parameters();
   scaler?.unscale(parameters);
   const norm = clipGradNorm(parameters, clipNorm);

@@ -7,7 +7,7 @@ import { classificationLoss } from "../losses/classification.ts";
 import { type Erasure, eraseHard, eraseSoftly, erasureLoss } from "../losses/erasure.ts";
 import { fullPrecision } from "../losses/functional.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { type Tensor, tensor } from "../torch/index.ts";
+import { cat, processes, scope, type Tensor, tensor } from "../torch/index.ts";
 import type { LossScalerState } from "../torch/optim/index.ts";
 import type { CheckpointContent, SavedCheckpoint } from "./checkpoint.ts";
 import type { Recipe } from "./config.ts";
@@ -53,11 +53,17 @@ export class OrdinaryClassifier {
   }
 
   /**
-   * Draws, for every image, one of its tags to erase.
+   * Draws, for every image, one of its tags to erase. Of several processes all draw alike, for the whole batch, and each keeps its part.
    * @param tags [B, C] on the CPU: 1 or 0, rows of −1 for images without tags
    * @returns [B, C] on the CPU: 1 for the drawn class; a row of zeros where there is none to draw
    */
   draw(tags: Tensor): Tensor {
+    const { rank } = processes();
+    const [own] = tags.shape as [number, number];
+    return scope(() => this.#drawAll(cat(processes().gather(tags))).narrow(0, rank * own, own));
+  }
+
+  #drawAll(tags: Tensor): Tensor {
     const [images, classes] = tags.shape as [number, number];
     const values = tags.toArray();
     const chosen = new Float32Array(images * classes);

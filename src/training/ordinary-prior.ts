@@ -2,7 +2,9 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { Stage } from "../run-stage.ts";
+import { processes } from "../torch/index.ts";
 import type { StageOptions, StageResult } from "./stages.ts";
+import { assertShared } from "./together.ts";
 
 export interface Prior {
   /** The classifier's file. */
@@ -28,10 +30,12 @@ export async function ordinaryPrior(
   const own = new Stage(stage.name, path.join(stage.path, "oc"));
   const model = path.join(own.path, "model.safetensors");
   const done = own.results<{ seconds: number }>();
-  if (begun || (done && existsSync(model))) return { model, seconds: done?.seconds ?? 0 };
+  const there = begun || (done !== null && existsSync(model));
+  assertShared("second classifier of P-NOC", there);
+  if (there) return { model, seconds: done?.seconds ?? 0 };
   const pretrain = { ...recipe.pretrain, method: "cam" as const, epochs: oc.epochs ?? recipe.pretrain.epochs };
   const result = await train({ ...options, stage: own, label: "pretrain: oc", recipe: { ...recipe, pretrain } });
   if (!result.finished) return { model, seconds: result.seconds, unfinished: result };
-  own.finish({ seconds: result.seconds, steps: result.steps });
+  if (processes().rank === 0) own.finish({ seconds: result.seconds, steps: result.steps });
   return { model, seconds: result.seconds };
 }

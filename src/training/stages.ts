@@ -19,7 +19,7 @@ import { describeModel, loadStart, prepare, startFreeze } from "./network.ts";
 import { ordinaryPrior, type Prior } from "./ordinary-prior.ts";
 import { PretrainTask } from "./pretrain-task.ts";
 import { loadStartFile } from "./start-file.ts";
-import { assertDivisible, assertMethod, assertShared, ownThreads, trainTogether } from "./together.ts";
+import { assertDivisible, assertShared, ownThreads, trainTogether } from "./together.ts";
 import { TrainTask } from "./train-task.ts";
 
 export interface StageOptions {
@@ -60,7 +60,6 @@ export async function pretrainStage(options: StageOptions): Promise<StageResult>
 async function startClassifier(options: StageOptions, prior?: Prior): Promise<StageResult> {
   const { recipe, dataset, progress } = options;
   assertDivisible({ "pretrain.batch": recipe.pretrain.batch });
-  assertMethod(recipe.pretrain.method);
   begin(recipe);
   const info = describeModel(recipe, "classifier", dataset.classes);
   const model: Classifier = buildModel(info);
@@ -77,10 +76,10 @@ async function startClassifier(options: StageOptions, prior?: Prior): Promise<St
   if (ordinary) prepare(ordinary, { ...settings, batch_norm: "frozen" }, recipe.device);
   const task = new PretrainTask({ model, info, dataset, recipe, ordinary, note: progress.note });
   if (!begun) await task.probe(progress);
-  const endTogether = trainTogether([model], recipe);
+  const endTogether = trainTogether(ordinary ? [model, ordinary] : [model], recipe);
   const result = await runTraining(task, options, checkpoints);
   endTogether();
-  if (result.finished) save(result.model, model, info);
+  if (result.finished) writtenByFirst(() => saveModel(result.model, model, info));
   model.dispose();
   ordinary?.dispose();
   return result;
@@ -112,7 +111,7 @@ export async function trainStage(options: StageOptions & { start: string }): Pro
   const endTogether = trainTogether([student, teacher], recipe);
   const result = await runTraining(task, options, checkpoints);
   endTogether();
-  if (result.finished) save(result.model, teacher, info);
+  if (result.finished) writtenByFirst(() => saveModel(result.model, teacher, info));
   student.dispose();
   teacher.dispose();
   return result;
@@ -148,9 +147,9 @@ function assertKept({ predict, checkpoints }: Recipe, kept: readonly number[]): 
   );
 }
 
-/** Written by the first process; the others go on when it is there. */
-function save(file: string, model: Classifier | CSRM, info: ModelInfo): void {
-  if (processes().rank === 0) saveModel(file, model, info);
+/** The first process writes a file; the others go on when it is there. */
+export function writtenByFirst(write: () => void): void {
+  if (processes().rank === 0) write();
   processes().exchange(null);
 }
 

@@ -12,7 +12,7 @@ const COUNTS: ReadonlySet<string> = new Set(["mixed"]);
 
 /**
  * Before the first step: the same parameters everywhere, random draws of one's own for dropout, gradients that are summed.
- * @param networks the one that learns first
+ * @param networks those that learn, and those that are only to be the same
  * @returns a function that ends it
  */
 export function trainTogether(networks: readonly Module[], options: { seed: number; device: string }): () => void {
@@ -21,8 +21,11 @@ export function trainTogether(networks: readonly Module[], options: { seed: numb
   const { seed, device } = options;
   for (const network of networks) group.broadcast(network.stateDict().values());
   group.divideRandom(seed, device === "cpu" ? ["cpu"] : ["cpu", device]);
-  group.watch(networks[0]!.parameters().filter((parameter) => parameter.requiresGrad));
-  return () => group.watch([]);
+  const learning = networks.map((network) => {
+    return [network, network.parameters().filter((parameter) => parameter.requiresGrad)] as const;
+  });
+  group.watch(new Map(learning.filter(([, parameters]) => parameters.length > 0)));
+  return () => group.watch(new Map());
 }
 
 /** @param batches by the recipe's keys @throws CsrmError for one that the processes cannot share equally */
@@ -33,14 +36,6 @@ export function assertDivisible(batches: Readonly<Record<string, number>>): void
     const near = Math.max(size, Math.round(images / size) * size);
     throw expected(`a multiple of ${size}, the number of processes,`, key, images, `say --set ${key}=${near}`);
   }
-}
-
-/** @throws CsrmError for a way to train a start classifier whose losses are those of a whole batch only in one process */
-export function assertMethod(method: Recipe["pretrain"]["method"]): void {
-  const { size } = processes();
-  if (size === 1 || method === "cam") return;
-  const fix = "make the start by csrm pretrain in one process, and give it to the processes by csrm train --start";
-  throw expected("cam", `pretrain.method in ${size} processes`, method, fix);
 }
 
 /** Threads for the operators of this process: what the recipe says, or its part of the machine's cores. */

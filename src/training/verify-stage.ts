@@ -7,7 +7,8 @@ import { CsrmError } from "../errors.ts";
 import { readFileBytes } from "../files.ts";
 import { decodeLabelPng } from "../formats/indexed-png.ts";
 import { saveSegmenter } from "../models/segmenter.ts";
-import { begin, checkpointFolder, runTraining, type StageOptions, type StageResult } from "./stages.ts";
+import { begin, checkpointFolder, runTraining, type StageOptions, type StageResult, writtenByFirst } from "./stages.ts";
+import { assertDivisible, trainTogether } from "./together.ts";
 import { describeSegmenter, newSegmenter } from "./verify-network.ts";
 import { VerifyTask } from "./verify-task.ts";
 
@@ -21,12 +22,16 @@ export async function verifyStage(options: StageOptions & { labels: string }): P
   const { recipe, dataset, labels } = options;
   if (dataset.samples.length === 0)
     throw new CsrmError(`no image of ${dataset.name} has a label map`, { code: "data" });
+  assertDivisible({ "verify.batch": recipe.verify.batch });
   begin(recipe);
   const info = describeSegmenter(recipe, dataset.classes);
   const segmenter = newSegmenter(recipe, info);
-  const task = new VerifyTask({ segmenter, info, dataset, labels: labelReader(labels, dataset.classes), recipe });
+  const reader = labelReader(labels, dataset.classes);
+  const task = new VerifyTask({ segmenter, info, dataset, labels: reader, recipe, note: options.progress.note });
+  const endTogether = trainTogether([segmenter.model], recipe);
   const result = await runTraining(task, options, checkpointFolder(options));
-  if (result.finished) saveSegmenter(result.model, segmenter, info);
+  endTogether();
+  if (result.finished) writtenByFirst(() => saveSegmenter(result.model, segmenter, info));
   segmenter.model.dispose();
   return result;
 }

@@ -5,7 +5,7 @@ import type { Batch, Dataset } from "../data/types.ts";
 import { fullPrecision } from "../losses/functional.ts";
 import { labelMapLosses } from "../losses/label-map.ts";
 import { inOrder, type Segmenter, type SegmenterInfo } from "../models/segmenter.ts";
-import { fromTypedArray, type Tensor, withPrecision } from "../torch/index.ts";
+import { fromTypedArray, processes, type Tensor, withPrecision } from "../torch/index.ts";
 import type { LossScaler, LossScalerState, Optimizer } from "../torch/optim/index.ts";
 import { batchesAhead, upload } from "./batches.ts";
 import { assertSameClasses, type CheckpointContent, type SavedCheckpoint } from "./checkpoint.ts";
@@ -13,7 +13,7 @@ import type { Recipe } from "./config.ts";
 import { descend } from "./descend.ts";
 import type { StepReport, TrainingTask } from "./loop.ts";
 import { createOptimizer, divergenceRemedy, lossScalerFor, normalise, precisionOf } from "./network.ts";
-import { randomState, restoreRandomState } from "./random-state.ts";
+import { otherDraws, randomState, restoreRandomState } from "./random-state.ts";
 import { learningRateFactor } from "./schedules.ts";
 
 export interface VerifyOptions {
@@ -25,6 +25,8 @@ export interface VerifyOptions {
   /** Pseudo-labels of an image as channels of the network, 255 = none. */
   labels: PairOptions["labels"];
   recipe: Recipe;
+  /** Told what a person should know. */
+  note?: (text: string) => void;
 }
 
 export class VerifyTask implements TrainingTask<Batch> {
@@ -47,6 +49,7 @@ export class VerifyTask implements TrainingTask<Batch> {
       pairs: { labels, resize, kernel, place, flip, padding: [red!, green!, blue!] },
       seed,
       workers: batchesAhead(recipe),
+      share: processes(),
       onBadImage: "skip",
     });
     this.steps = verifySteps(recipe, dataset.samples.length);
@@ -95,12 +98,14 @@ export class VerifyTask implements TrainingTask<Batch> {
   }
 
   restore({ tensors, state, step }: SavedCheckpoint): void {
-    const { segmenter, info, recipe } = this.#options;
+    const { segmenter, info, recipe, note = () => {} } = this.#options;
     assertSameClasses(state.classes, info.classes);
     segmenter.model.loadStateDict(tensors.model ?? new Map());
     this.#optimizer.loadStateDict(tensors.optimizer ?? new Map());
     this.#loader.restore(state.loader as ReturnType<Loader["state"]>);
-    restoreRandomState(tensors.random ?? new Map(), { device: recipe.device, seed: recipe.seed, steps: step });
+    const { device, seed } = recipe;
+    const then = restoreRandomState(tensors.random ?? new Map(), { device, seed, steps: step });
+    if (then !== processes().size) note(otherDraws(then));
     this.#scaler?.restore(state.scaler as LossScalerState);
   }
 

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { processGroupBackends } from "../../src/torch/index.ts";
+import { readCheckpoint } from "../../src/training/checkpoint.ts";
 import { temporaryFolder } from "../helpers/tiny.ts";
 import { type Started, startNode } from "../helpers/together.ts";
 
@@ -60,6 +61,21 @@ describe.skipIf(!processGroupBackends().includes("gloo"))("csrm in several proce
     const again = await ended(startNode(pretrain, {}));
     expect(again.code).toBe(0);
     expect(JSON.parse(again.text)).toMatchObject({ steps: 24, model: path.join(out, "pretrain/model.safetensors") });
+  });
+
+  it("runs a whole recipe: all train, the verification network too, and the first does the rest", async () => {
+    const out = path.join(temporaryFolder("whole"), "run");
+    const verify = ["verify.enabled=true", "verify.steps=2"].flatMap((each) => ["--set", each]);
+    const { code, text } = await ended(
+      startNode(command("run", "toy-tiny", "--nproc", "2", "--json", "--out", out, ...verify), {}),
+    );
+    expect(code, text).toBe(0);
+    const summary = JSON.parse(text);
+    expect(Object.keys(summary.stages)).toEqual(["pretrain", "train", "predict", "evaluate", "verify"]);
+    expect(summary.verify.val).toBe(JSON.parse(readFileSync(path.join(out, "evaluate/val-verify.json"), "utf8")).miou);
+    const last = readCheckpoint(path.join(out, "verify/checkpoints/last.safetensors"), "verify");
+    // Random numbers of its own for each process that trained.
+    expect([last.step, [...last.tensors.random!.keys()].sort()]).toEqual([2, ["cpu", "cpu@0", "cpu@1"]]);
   });
 
   it("ends all of them with an error when one is killed", async () => {

@@ -1,13 +1,7 @@
 import { describe, expect, it } from "vitest";
-import {
-  augmentDefaults,
-  drawAugmentation,
-  plainly,
-  planImage,
-  recolour,
-  writePixels,
-} from "../../src/data/augment.ts";
+import { augmentDefaults, drawAugmentation, plainly, planImage, writePixels } from "../../src/data/augment.ts";
 import type { ImagePlan } from "../../src/data/image.ts";
+import { recolour } from "../../src/data/recolour.ts";
 import { Rng } from "../../src/data/rng.ts";
 import { coordinates } from "./fixture.ts";
 
@@ -112,26 +106,26 @@ describe("drawAugmentation", () => {
 describe("recolour", () => {
   const draws = { colours: [{ kind: "brightness", amount: 0.5 } as const], blur: 1 };
 
-  it("changes colours, then blurs", () => {
+  it("changes colours, then blurs", async () => {
     const pixels = Uint8Array.from({ length: 5 * 5 * 3 }, (_, i) => (i * 53) % 256);
     const [both, first, second] = [pixels.slice(), pixels.slice(), pixels.slice()];
-    recolour(both, { height: 5, width: 5, draws });
-    recolour(first, { height: 5, width: 5, draws: { ...draws, blur: 0 } });
-    recolour(first, { height: 5, width: 5, draws: { ...draws, colours: [] } });
+    await recolour(both, { height: 5, width: 5, draws });
+    await recolour(first, { height: 5, width: 5, draws: { ...draws, blur: 0 } });
+    await recolour(first, { height: 5, width: 5, draws: { ...draws, colours: [] } });
     expect(both).toEqual(first);
-    recolour(second, { height: 5, width: 5, draws: { colours: [], blur: 0 } });
+    await recolour(second, { height: 5, width: 5, draws: { colours: [], blur: 0 } });
     expect(second).toEqual(pixels);
   });
 
-  it("gives the mirror image of what it gives for the mirror image", () => {
+  it("gives the mirror image of what it gives for the mirror image", async () => {
     const picture = coordinates(7, 6, 90);
-    const at = (flip: boolean) => {
+    const at = async (flip: boolean) => {
       const out = new Uint8Array(7 * 6 * 3);
       writePixels(picture, out, { height: 6, width: 7, flip });
-      recolour(out, { height: 6, width: 7, draws });
+      await recolour(out, { height: 6, width: 7, draws });
       return reds(out, 7, 3);
     };
-    expect(at(true)).toEqual(at(false).reverse());
+    expect(await at(true)).toEqual((await at(false)).reverse());
   });
 });
 

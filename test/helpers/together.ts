@@ -7,12 +7,14 @@ import { fileURLToPath } from "node:url";
 const worker = fileURLToPath(new URL("./train-worker.ts", import.meta.url));
 /** Whole steps, of which each process takes its share. */
 export const stepWorker = fileURLToPath(new URL("./step-worker.ts", import.meta.url));
+/** The same of the start classifiers that are more than plain. */
+export const startWorker = fileURLToPath(new URL("./start-worker.ts", import.meta.url));
 const root = path.resolve(path.dirname(worker), "../..");
 
 export interface WorkerJob {
   root: string;
-  /** One after the other; train goes on from pretrain's classifier, or from a given one. */
-  stages: { name: "pretrain" | "train"; folder: string; start?: string }[];
+  /** One after the other; train goes on from pretrain's classifier, or from a given one. Verify has a folder of label maps. */
+  stages: { name: "pretrain" | "train" | "verify"; folder: string; start?: string; labels?: string }[];
   set: string[];
   /** Seconds of silence that the processes bear. */
   timeout: number;

@@ -9,6 +9,7 @@ import { joinProcesses, postMortem, type Tensor } from "../../src/torch/index.ts
 import { Dropout } from "../../src/torch/nn/index.ts";
 import { openRecipeData } from "../../src/training/recipe-data.ts";
 import { pretrainStage, trainStage } from "../../src/training/stages.ts";
+import { verifyStage } from "../../src/training/verify-stage.ts";
 import { readWorld } from "../../src/world.ts";
 import { tinyRecipe } from "./tiny.ts";
 import type { WorkerJob } from "./together.ts";
@@ -38,11 +39,15 @@ function stop(): boolean {
 try {
   let finished = true;
   let start = "";
-  for (const { name, folder, start: given } of stages) {
+  for (const { name, folder, start: given, labels } of stages) {
     const progress = { ...silentProgress, note: (text: string) => void notes.push(text) };
     const options = { stage: new Stage(name, folder), recipe, dataset, progress, stop };
-    const work = name === "pretrain" ? pretrainStage(options) : trainStage({ ...options, start: given ?? start });
-    const result = await work;
+    const work = {
+      pretrain: () => pretrainStage(options),
+      train: () => trainStage({ ...options, start: given ?? start }),
+      verify: () => verifyStage({ ...options, labels: labels! }),
+    };
+    const result = await work[name]();
     start = result.model;
     finished &&= result.finished;
   }

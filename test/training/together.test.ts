@@ -3,25 +3,11 @@ import { cpSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import {
-  loadTensors,
-  alone as oneProcess,
-  processGroupBackends,
-  setProcesses,
-  type Tensor,
-} from "../../src/torch/index.ts";
-import { readCheckpoint } from "../../src/training/checkpoint.ts";
+import { alone as oneProcess, processGroupBackends, setProcesses } from "../../src/torch/index.ts";
 import { assertDivisible, ownThreads } from "../../src/training/together.ts";
-import { recordDeviation } from "../helpers/golden.ts";
 import { temporaryFolder, tinyData } from "../helpers/tiny.ts";
-import {
-  startProcesses,
-  startTraining,
-  stepWorker,
-  trainIn,
-  type WorkerJob,
-  type WorkerResult,
-} from "../helpers/together.ts";
+import { startTraining, stepWorker, trainIn, type WorkerJob, type WorkerResult } from "../helpers/together.ts";
+import { checkpointOf, differences, expectEqualSteps, expectSame } from "../helpers/together-checks.ts";
 
 // Plain gradient steps: AdamW would turn the rounding of a gradient that is 0 but for it into a step of full length.
 const SET = [
@@ -47,41 +33,6 @@ function job(changes: Partial<WorkerJob> = {}): WorkerJob {
 function training(changes: Partial<WorkerJob> = {}): WorkerJob {
   const start = path.join(two.stages[0]!.folder, "model.safetensors");
   return job({ stages: [{ name: "train", folder: temporaryFolder("train"), start }], ...changes });
-}
-
-function checkpoint({ stages }: WorkerJob, name: "pretrain" | "train") {
-  const { folder } = stages.find((stage) => stage.name === name)!;
-  return readCheckpoint(path.join(folder, "checkpoints/last.safetensors"), name);
-}
-
-/** The largest difference of two checkpoints' tensors by group, relative to a tensor's largest value where that is above 1. */
-function differences(a: WorkerJob, b: WorkerJob, name: "pretrain" | "train", exactly = false): Record<string, number> {
-  const [one, other] = [a, b].map((each) => checkpoint(each, name).tensors);
-  const worst: Record<string, number> = {};
-  for (const [group, tensors] of Object.entries(one!)) {
-    // Momentum also holds what a label that rounding turns over is worth; what counts is what becomes of it.
-    if (group === "random" || (group === "optimizer" && !exactly)) continue;
-    const theirs = other![group]!;
-    expect([...theirs.keys()].sort(), group).toEqual([...tensors.keys()].sort());
-    worst[group] = 0;
-    for (const [key, tensor] of tensors) {
-      const [x, y] = [tensor, theirs.get(key)!].map((each) => each.to("float64").flatten().toArray());
-      expect(y!.length, key).toBe(x!.length);
-      const scale = x!.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-      for (const [i, value] of x!.entries()) {
-        const difference = Math.abs(value - y![i]!) / scale;
-        if (!(difference <= worst[group]!)) worst[group] = difference;
-      }
-    }
-  }
-  return worst;
-}
-
-function expectSame(a: WorkerJob, b: WorkerJob, name: "pretrain" | "train"): void {
-  for (const [group, worst] of Object.entries(differences(a, b, name))) {
-    recordDeviation(`${name}, ${group}`, worst);
-    expect.soft(worst, `${name}, ${group}`).toBeLessThan(1e-5);
-  }
 }
 
 function losses({ stages }: WorkerJob, name: "pretrain" | "train"): Record<string, number>[] {
@@ -112,21 +63,7 @@ describe.skipIf(!processGroupBackends().includes("gloo"))("two processes", () =>
   });
 
   it("learn from contrast, quantiles and class means of the whole batch, to the rounding of float64", async () => {
-    const out = path.join(temporaryFolder("steps"), "steps");
-    const started = await Promise.all([1, 2].map((size) => startProcesses(size, [stepWorker, out])));
-    expect(await Promise.all(started.flat().map(({ output }) => output))).toEqual(["{}\n", "{}\n", "{}\n"]);
-    for (const name of ["paper", "authors"]) {
-      const [one, first, second] = ["0of1", "0of2", "1of2"].map(
-        (which) => loadTensors(`${out}-${name}-${which}.safetensors`).tensors,
-      );
-      expect(one!.get("bank")!.shape[0], "rows in the bank").toBeGreaterThan(100);
-      for (const [key, tensor] of one!) {
-        const worst = (other: Map<string, Tensor>) => tensor.sub(other.get(key)!).abs().max().item();
-        const [a, b] = [worst(first!), worst(second!)];
-        recordDeviation(`${name}, ${key}`, Math.max(a, b));
-        expect.soft(Math.max(a, b), `${name}, ${key}`).toBeLessThan(1e-9);
-      }
-    }
+    await expectEqualSteps(stepWorker, ["paper", "authors"]);
   });
 
   it("log the losses of the whole batch", () => {
@@ -142,12 +79,12 @@ describe.skipIf(!processGroupBackends().includes("gloo"))("two processes", () =>
   it("stop together when one is asked to, and end as if they had not when they go on", async () => {
     const stopped = training({ stopAt: { rank: 1, step: 4 } });
     for (const { finished } of await trainIn(2, stopped)) expect(finished).toBe(false);
-    expect(checkpoint(stopped, "train").step).toBe(4);
+    expect(checkpointOf(stopped, "train").step).toBe(4);
     const single = training();
     cpSync(stopped.stages[0]!.folder, single.stages[0]!.folder, { recursive: true });
     expectFinished(await trainIn(2, { ...stopped, stopAt: undefined }));
     expect(Object.values(differences(two, stopped, "train", true))).toEqual([0, 0, 0, 0]);
-    expect(checkpoint(stopped, "train").tensors.random!.size).toBe(3);
+    expect(checkpointOf(stopped, "train").tensors.random!.size).toBe(3);
     // One process goes on as well.
     const results = await trainIn(1, single);
     expectFinished(results);
@@ -162,7 +99,7 @@ describe.skipIf(!processGroupBackends().includes("gloo"))("two processes", () =>
       /^process 1 is gone, or silent for too long; the same command goes on from the last checkpoint/,
     );
     expect(seconds).toBeLessThan(20);
-    expect(checkpoint(killed, "train").step).toBe(3);
+    expect(checkpointOf(killed, "train").step).toBe(3);
     expectFinished(await trainIn(2, { ...killed, fault: undefined }));
     expect(Object.values(differences(two, killed, "train", true))).toEqual([0, 0, 0, 0]);
   });

@@ -13,7 +13,7 @@ import { type DryRunFlags, showVerifyDryRun, wantsDryRun, withDryRun } from "../
 import { JSON_OPTION, print, printJson } from "../output.ts";
 import { requireFile } from "../paths.ts";
 import { collect } from "../recipe-options.ts";
-import { type RunOptions, withRunOfOne } from "../run-options.ts";
+import { type RunOptions, withProcessOptions, withRun, withRunOfOne } from "../run-options.ts";
 
 interface VerifyOptions extends Omit<RunOptions, "freshStage"> {
   out: string;
@@ -27,6 +27,7 @@ Examples:
   csrm verify --out runs/animals --set verify.steps=4000 --fresh
   csrm verify voc12-animals-mobilenetv2 --labels masks/refined --set verify.list=animals_train --out runs/verify
   csrm verify voc12-deeplabv2 --out runs/voc           DeepLabV2 instead of DeepLabV3+
+  csrm verify --nproc 2 --out runs/animals             trained in two processes; docs/scaling.md tells of many machines
   csrm verify --dry-run --out runs/animals             what it would do, and whether all is there
   csrm verify --submission voc.tar --out runs/voc      the test list, as the server of Pascal VOC takes it
 
@@ -49,47 +50,46 @@ export function register(program: Command): void {
       collect,
       [],
     )
-    .option("--fresh", "do the stage anew; the old one is kept beside it")
-    .option(...JSON_OPTION);
+    .option("--fresh", "do the stage anew; the old one is kept beside it");
+  withProcessOptions(command).option(...JSON_OPTION);
   withDryRun(command)
     .addHelpText("after", EXAMPLES)
     .action(async (recipe: string | undefined, options: VerifyOptions & DryRunFlags) => {
-      const { out, labels, submission, fresh, json } = options;
-      if (submission !== undefined && (fresh || labels !== undefined)) {
-        throw expected(
-          "--submission by itself",
-          "the command line",
-          fresh ? "--fresh beside it" : "--labels beside it",
-        );
-      }
+      const { out, labels, submission, fresh, json, nproc, processTimeout } = options;
+      const beside = fresh ? "--fresh" : labels !== undefined ? "--labels" : nproc !== undefined ? "--nproc" : null;
+      if (submission !== undefined && beside !== null)
+        throw expected("--submission by itself", "the command line", `${beside} beside it`);
       // Better said before hours of prediction than after.
       if (submission !== undefined) requireFile(submission, ".tar", [], "--submission");
       if (wantsDryRun(options)) return showVerifyDryRun(recipe ?? recipeIn(out), options);
       const common = { out, set: options.set };
       if (submission !== undefined) {
-        const written = await withRunOfOne("csrm verify", recipe ?? recipeIn(out), common, (run, progress) =>
-          writeSubmission(run, submission, progress),
+        const written = await withRunOfOne(
+          "csrm verify --submission",
+          recipe ?? recipeIn(out),
+          common,
+          (run, progress) => writeSubmission(run, submission, progress),
         );
         if (json) printJson(written);
         else print(submissionText(written));
         return;
       }
       const freshStage = fresh ? ("verify" as const) : undefined;
-      const verified = await withRunOfOne(
-        "csrm verify",
+      const verified = await withRun(
         recipe ?? recipeIn(out),
-        { ...common, freshStage },
+        { ...common, freshStage, nproc, processTimeout },
         async (run, progress) => {
           const result = await withLiveReport(run, progress, async (followed) => {
             const { classes } = await openTrainingData(run.recipe, followed);
             await checkVerification(run.recipe, classes);
             const done = await verifyRun(run, followed, { labels });
-            addToSummary(run, done);
+            if (done) addToSummary(run, done);
             return done;
           });
-          return { ...result, report: run.reportFile };
+          return result && { ...result, report: run.reportFile };
         },
       );
+      if (!verified) return;
       if (json) printJson(verified);
       else print(verifiedText(verified));
     });

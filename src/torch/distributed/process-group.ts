@@ -3,6 +3,7 @@ import { CsrmError, messageOf } from "../../errors.ts";
 import { noGrad } from "../autograd.ts";
 import { fromTypedArray } from "../creation.ts";
 import { type Handle, native } from "../native.ts";
+import { op } from "../op.ts";
 import { manualSeed, rngState, setRngState } from "../runtime.ts";
 import { keep, scope } from "../scope.ts";
 import { Tensor } from "../tensor.ts";
@@ -25,6 +26,8 @@ export interface JoinOptions {
 
 /** Gradients travel in pieces of about this size, while the rest is computed. */
 const BUCKET_BYTES = 4 * 2 ** 20;
+
+const largestOfAll = op("csrm::largest_of_all");
 
 /** The process groups this addon was built with: "gloo" for tensors on CPUs, "nccl" for those on GPUs. */
 export function processGroupBackends(): string[] {
@@ -60,6 +63,7 @@ export class ProcessGroup implements Processes {
   readonly size: number;
   /** The generators' states of the draws that all make alike, by device. */
   #shared = new Map<string, Tensor>();
+  #learning: readonly object[] = [];
 
   constructor(rank: number, size: number) {
     this.rank = rank;
@@ -92,16 +96,23 @@ export class ProcessGroup implements Processes {
     for (const tensor of tensors) connected(() => native.distBroadcast(tensor.handle, 0));
   }
 
-  /** Names the parameters whose gradients `backward` sums; an empty list lets go of them. */
-  watch(parameters: readonly Tensor[]): void {
-    native.distReducer(
-      parameters.map((parameter) => parameter.handle),
-      BUCKET_BYTES,
-    );
+  max(x: Tensor): Tensor {
+    return connected(() => largestOfAll(x));
   }
 
-  backward(total: Tensor): void {
-    connected(() => native.distBackward(total.handle));
+  /** Names the parameters of each network whose gradients `backward` sums; an empty map lets go of them. */
+  watch(learning: ReadonlyMap<object, readonly Tensor[]>): void {
+    native.distWatch(
+      [...learning.values()].map((parameters) => parameters.map(({ handle }) => handle)),
+      BUCKET_BYTES,
+    );
+    this.#learning = [...learning.keys()];
+  }
+
+  backward(total: Tensor, network: object): void {
+    const place = this.#learning.indexOf(network);
+    if (place < 0) throw new CsrmError("backward for a network that no process watches", { code: "processes" });
+    connected(() => native.distBackward(total.handle, place));
   }
 
   /** From here every process draws its own random numbers; those drawn alike go on from where all are now. @param seed of the job */

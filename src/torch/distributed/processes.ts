@@ -18,8 +18,13 @@ export interface Processes {
   exchange<Value>(value: Value): Value[];
   /** Copies rank 0's values into everybody's tensors. */
   broadcast(tensors: Iterable<Tensor>): void;
-  /** Backward from this process's share of a loss, where it has a graph; the gradients become those of all shares. */
-  backward(total: Tensor): void;
+  /** The largest value over all processes, without dimensions; with a graph, as `x.max()` for one process. */
+  max(x: Tensor): Tensor;
+  /**
+   * Backward from this process's share of a loss, where it has a graph; the gradients of one network become those of all shares.
+   * @param network one of those that `trainTogether` was given
+   */
+  backward(total: Tensor, network: object): void;
   /** Random numbers drawn inside are the same for every process; outside of it each draws its own. */
   alike<Result>(draw: () => Result): Result;
 }
@@ -32,6 +37,7 @@ export const alone: Processes = {
   gather: (x) => [x],
   exchange: (value) => [value],
   broadcast: () => {},
+  max: (x) => x.max(),
   backward(total) {
     // Without a graph there is nothing to learn in this step: a recipe may leave only losses that begin after the warm-up.
     if (total.requiresGrad) total.backward();
