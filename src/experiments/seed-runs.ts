@@ -4,7 +4,7 @@ import path from "node:path";
 import { CsrmError, expected } from "../errors.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { readEvaluations } from "../report/run-data.ts";
-import { differencesOfRuns, otherConfiguration, recipeOfRun } from "../run-folder.ts";
+import { differencesOfRuns, recipeOfRun } from "../run-folder.ts";
 import type { Recipe } from "../training/config.ts";
 import { isExperiment, readExperiment } from "./experiment-folder.ts";
 import { runFolder } from "./plan.ts";
@@ -88,11 +88,18 @@ function isDone(folder: string): boolean {
   return existsSync(path.join(folder, "summary.json"));
 }
 
-/** Runs are averaged as seeds of one thing, which they are when nothing else differs. What csrm verify did later plays no part. */
+/**
+ * Runs are averaged as seeds of one thing, which they are when nothing else differs. What csrm verify did later plays no part, nor whether a
+ * run made refined label maps: those that it lacks are made for the table.
+ */
 function assertOneRecipe(first: string, folder: string): void {
-  const differences = differencesOfRuns(first, folder).filter((line) => !/^(seed:|verify\.)/.test(line));
+  const differences = differencesOfRuns(first, folder).filter((line) => !/^(seed:|verify\.|predict\.crf:)/.test(line));
   if (differences.length === 0) return;
-  throw otherConfiguration(folder, differences, `(${first} → ${folder}) --runs takes runs of one recipe, one a seed`);
+  const list = differences.map((line) => `  ${line}\n`).join("");
+  throw new CsrmError(
+    `${folder} is of another recipe than ${first} (${path.basename(first)} → ${path.basename(folder)}):\n${list}--runs takes runs of one recipe, one a seed`,
+    { code: "config" },
+  );
 }
 
 /** @throws CsrmError for a method that the runs of a seed did not measure on a list */

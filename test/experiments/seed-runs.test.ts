@@ -51,7 +51,7 @@ describe("runs for a table of refinements", () => {
     const run = finishedRun(
       path.join(temporaryFolder("seeds"), "run"),
       ["start", "csrm"],
-      ["seed=5", "verify.steps=7"],
+      ["seed=5", "verify.steps=7", "predict.crf=false"],
     );
     const found = seedRunsIn([folder, run], quiet);
     expect(found.map(({ seed }) => seed)).toEqual([0, 3, 5]);
@@ -90,7 +90,7 @@ describe("runs for a table of refinements", () => {
     const a = finishedRun(path.join(root, "a"), ["start", "csrm"]);
     const b = finishedRun(path.join(root, "b"), ["start", "csrm"], ["seed=1", "schedule.steps=7"]);
     expect(() => seedRunsIn([a, b], quiet)).toThrow(
-      /b was made with another configuration.*\n +schedule\.steps: 6 → 7\n/,
+      /b is of another recipe than .*a \(a → b\):\n +schedule\.steps: 6 → 7\n/,
     );
     const c = finishedRun(path.join(root, "c"), ["start", "csrm"]);
     expect(() => seedRunsIn([a, c], quiet)).toThrow(/one run a seed for --runs, got ".*c".*a has seed 0, too/);
