@@ -29,6 +29,9 @@ export function matchEntries(
   ids: Iterable<string>,
 ): { tags: TagMap; unmatched: string[] } {
   const known = new Set(ids);
+  // Some systems write an é as one character and some as two.
+  const composed = new Map([...known].map((id) => [id.normalize(), id]));
+  const there = (name: string) => (known.has(name) ? name : composed.get(name.normalize()));
   const tags: TagMap = new Map();
   const places = new Map<string, string>();
   const unmatched: string[] = [];
@@ -37,7 +40,8 @@ export function matchEntries(
     const where = whereOf(entry);
     const vector = new Uint8Array(classes.ids.length - 1);
     for (const name of names) vector[tagIndex(classes, name, where)] = 1;
-    const id = known.has(image) ? image : (imageId(image) ?? image);
+    const bare = imageId(image) ?? image;
+    const id = there(image) ?? there(bare) ?? bare;
     const before = places.get(id);
     if (before !== undefined) {
       throw new CsrmError(`${where}: ${before} already tells of ${image}; say all its tags in one place`, {

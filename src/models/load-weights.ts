@@ -2,12 +2,14 @@
  * Loads weights of any readable format and layout into backbones and networks, and reads what their files say about normalisation
  * and padding.
  */
-import { expected, naming } from "../errors.ts";
+import { CsrmError, expected, naming } from "../errors.ts";
+import type { StoredTensor } from "../formats/stored-tensor.ts";
 import { openTensorFile } from "../formats/tensor-file.ts";
 import { loadTensor } from "../torch/index.ts";
 import { compareKeys, type LoadOptions, type LoadReport, type Module, type StateDict } from "../torch/nn/index.ts";
 import type { Backbone, BackbonePadding } from "./backbone.ts";
 import { allowances, HEADS, type Purpose, tensorsFor } from "./fit-weights.ts";
+import { backboneOf } from "./key-layouts.ts";
 import { parseModelInfo } from "./model-file.ts";
 import type { Normalisation } from "./registry.ts";
 import { type Remapped, remap } from "./remap.ts";
@@ -127,6 +129,29 @@ function triple(text: string, name: string): [number, number, number] {
   return [numbers[0]!, numbers[1]!, numbers[2]!];
 }
 
+/** @throws CsrmError that names both backbones where they are known and differ, since a list of keys tells little then */
+function compareWith(
+  model: Module,
+  stored: Map<string, StoredTensor>,
+  { options, path, theirs }: { options: LoadOptions; path: string; theirs: string | undefined },
+): LoadReport {
+  const own = model.stateDict();
+  try {
+    return compareKeys(own, stored, options);
+  } catch (error) {
+    const names = [...own.keys()].map((key) => key.replace(/^(?!backbone\.)/, "backbone."));
+    const wanted = backboneOf(names);
+    if (wanted === undefined || theirs === undefined || wanted === theirs) throw error;
+    throw otherBackbone(path, { wanted, theirs });
+  }
+}
+
+/** That a file has another backbone than the network. */
+export function otherBackbone(path: string, { wanted, theirs }: { wanted: string; theirs: string }): CsrmError {
+  const fix = `name weights of ${wanted}, or ${theirs} as the recipe's backbone`;
+  return new CsrmError(`expected weights of ${wanted} in ${path}, got those of ${theirs}; ${fix}`, { code: "weights" });
+}
+
 interface FileOptions {
   purpose: Purpose;
   /** Beside what the purpose allows. */
@@ -145,7 +170,7 @@ function loadFile(model: Module, path: string, { purpose, allowMissing = [], che
       check?.(remapped);
       const stored = tensorsFor(purpose, remapped);
       // Before the numbers are read: a file of another network is refused at once.
-      const report = compareKeys(model.stateDict(), stored, options);
+      const report = compareWith(model, stored, { options, path, theirs: remapped.backbone });
       for (const key of report.unexpected) stored.delete(key);
       for (const [key, tensor] of stored) tensors.set(key, loadTensor(tensor));
       model.loadStateDict(tensors, options);

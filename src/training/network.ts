@@ -2,10 +2,10 @@
 import type { ClassTable } from "../data/types.ts";
 import type { Backbone } from "../models/backbone.ts";
 import { freeze, type Staged } from "../models/freeze.ts";
-import { loadBackboneWeights, readWeightsInfo } from "../models/load-weights.ts";
+import { loadBackboneWeights, otherBackbone, readWeightsInfo } from "../models/load-weights.ts";
 import type { ModelInfo } from "../models/model-file.ts";
 import { type ParameterGroups, parameterGroups } from "../models/parameter-groups.ts";
-import { backboneInfo } from "../models/registry.ts";
+import { backboneInfo, backbones } from "../models/registry.ts";
 import { cpuHasBf16, type Precision, type Tensor, tensor } from "../torch/index.ts";
 import type { Module } from "../torch/nn/index.ts";
 import { AdamW, LossScaler, type Optimizer, SGD } from "../torch/optim/index.ts";
@@ -16,6 +16,10 @@ export function describeModel(recipe: Recipe, kind: ModelInfo["kind"], classes: 
   const { backbone, weights, output_stride, padding, head_channels, decoder_stride } = recipe.model;
   const known = backboneInfo(backbone);
   const stated = weights ? readWeightsInfo(weights) : {};
+  const theirs = backbones.find(({ name }) => name === stated.architecture)?.name;
+  // Said here, since their padding may be one that this backbone does not have.
+  if (weights && theirs !== undefined && theirs !== backbone)
+    throw otherBackbone(weights, { wanted: backbone, theirs });
   return {
     kind,
     backbone,

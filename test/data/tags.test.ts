@@ -34,6 +34,18 @@ describe("tags.csv", () => {
     expect(() => tagNames(file(many))).toThrow(/at most 254 different tags for .*many.csv, got 255; .*--classes/);
   });
 
+  it("finds a name whose accents are written as the file system does not write them, the exact one first", () => {
+    const [composed, decomposed] = ["caf\u00e9", "cafe\u0301"];
+    const vectors = (names: string[], rows: string) => {
+      const entries = csvEntries(scratch.write("tags.csv", `image,tags\n${rows}`), classes);
+      return plain(matchEntries(entries, classes, names).tags);
+    };
+    expect(vectors([decomposed], `${composed}.jpg,cat\n`)).toEqual({ [decomposed]: "100" });
+    expect(vectors([composed], `${decomposed},dog\n`)).toEqual({ [composed]: "010" });
+    const both = `${composed}.jpg,cat\n${decomposed}.jpg,dog\n`;
+    expect(vectors([composed, decomposed], both)).toEqual({ [composed]: "100", [decomposed]: "010" });
+  });
+
   it("leaves images without a row unlabelled and hands back rows without an image", () => {
     const { tags, unmatched } = csv("image,tags\na,cat\nzz.jpg,dog\n");
     expect([...tags.keys()]).toEqual(["a"]);

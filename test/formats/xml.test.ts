@@ -31,6 +31,7 @@ it.each([
   ["<a>1 < 2</a>", "line 1: no tag begins with"],
   ["<a><!-- </a>", "line 1: <!-- is never closed by -->"],
   ["<a>".repeat(101), "line 1: elements lie more than 100 deep"],
+  ['<!DOCTYPE a [<!ENTITY c "cat">]>\n<a b="&c;"/>', "line 1: its document type declares entities, which are not read"],
   ['<a></a b="c">', "line 1: no tag begins with"],
 ])("names the line where %j is no XML", (text, message) => {
   expect(() => tags(text)).toThrow(`cannot read x.xml as XML: ${message}`);

@@ -3,6 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { tableOf } from "../../src/data/classes.ts";
 import { encodeTorchFile } from "../../src/formats/torch-writer.ts";
 import { Classifier } from "../../src/models/classifier.ts";
 import { CSRM } from "../../src/models/csrm.ts";
@@ -11,6 +12,8 @@ import { createBackbone } from "../../src/models/registry.ts";
 import { fromTypedArray, liveTensors, noGrad, scope, type Tensor } from "../../src/torch/index.ts";
 import type { StateDict } from "../../src/torch/nn/index.ts";
 import { saveTensors } from "../../src/torch/serialization.ts";
+import { loadRecipe } from "../../src/training/config.ts";
+import { describeModel } from "../../src/training/network.ts";
 import { fillModule } from "../helpers/fill.ts";
 import { puzzleNames, stageNames, storedFrom } from "../helpers/stored.ts";
 
@@ -62,7 +65,22 @@ describe("loadBackboneWeights", () => {
     const file = write("other.safetensors", state);
     const load = () => loadBackboneWeights(createBackbone("resnet18"), file);
     expect(load).toThrow(/other\.safetensors.*missing: layer1\.0\.conv1\.weight.*unexpected: layer9\.weight/);
-    expect(() => loadBackboneWeights(createBackbone("resnet50"), file)).toThrow(/another shape/);
+  });
+
+  it("says which backbone the file has, where it is another one", () => {
+    const file = write("smaller.safetensors", filled().stateDict());
+    expect(() => loadBackboneWeights(createBackbone("resnet50"), file)).toThrow(
+      `expected weights of resnet50 in ${file}, got those of resnet18; name weights of resnet50, or resnet18 as the recipe's backbone`,
+    );
+    const padded = write("padded.safetensors", filled().stateDict(), {
+      architecture: "mobilenet_v2",
+      padding: "tf_same",
+    });
+    const values = { "data.root": folder, "model.weights": padded, "model.backbone": "resnet18" };
+    const recipe = loadRecipe("own", { values });
+    expect(() => describeModel(recipe, "csrm", tableOf(["cat"]))).toThrow(
+      `expected weights of resnet18 in ${padded}, got those of mobilenet_v2`,
+    );
   });
 });
 

@@ -1,8 +1,24 @@
 /** Recipe sections of the method itself: pseudo-labels, mixing, the five losses, the teacher. Defaults follow the paper where it speaks. */
 import { z } from "zod";
+import { type CrfKeys, crfLimits } from "../../refine/crf-params.ts";
 import { atLeast, fraction, notNegative, positive, ramp, section } from "./keys.ts";
 
 type CrfDefaults = Record<`${"gaussian" | "bilateral"}_${"sxy" | "compat"}` | "bilateral_srgb", number>;
+
+const crfWidth = () => z.number().min(crfLimits.width.least).max(crfLimits.width.most);
+const crfWeight = () => z.number().min(crfLimits.weight.least).max(crfLimits.weight.most);
+
+/** For sections with crfKernels: the CRF's limits also hold for what its resolution leaves of the spatial widths. */
+export function crfScaled(section: string): [(keys: CrfKeys & { crf_scale: number }) => boolean, object] {
+  const { least } = crfLimits.width;
+  return [
+    ({ crf_scale, gaussian_sxy, bilateral_sxy }) => Math.min(gaussian_sxy, bilateral_sxy) * crf_scale >= least,
+    {
+      path: ["crf_scale"],
+      message: `expected a ${section}.crf_scale that leaves ${section}.gaussian_sxy and bilateral_sxy at ${least} or more`,
+    },
+  ];
+}
 
 /** How the dense CRF works. */
 export const crfKernels = (defaults: CrfDefaults) => ({
@@ -11,15 +27,15 @@ export const crfKernels = (defaults: CrfDefaults) => ({
     .default(1)
     .describe("fraction of the resolution at which the CRF runs; the spatial widths shrink along"),
   iterations: atLeast(1).default(10).describe("mean-field iterations"),
-  gaussian_sxy: positive().default(defaults.gaussian_sxy).describe("spatial width of the smoothness kernel, in pixels"),
-  gaussian_compat: notNegative().default(defaults.gaussian_compat).describe("weight of the smoothness kernel"),
-  bilateral_sxy: positive()
+  gaussian_sxy: crfWidth().default(defaults.gaussian_sxy).describe("spatial width of the smoothness kernel, in pixels"),
+  gaussian_compat: crfWeight().default(defaults.gaussian_compat).describe("weight of the smoothness kernel"),
+  bilateral_sxy: crfWidth()
     .default(defaults.bilateral_sxy)
     .describe("spatial width of the appearance kernel, in pixels"),
-  bilateral_srgb: positive()
+  bilateral_srgb: crfWidth()
     .default(defaults.bilateral_srgb)
     .describe("colour width of the appearance kernel, in grey levels (0 to 255)"),
-  bilateral_compat: notNegative().default(defaults.bilateral_compat).describe("weight of the appearance kernel"),
+  bilateral_compat: crfWeight().default(defaults.bilateral_compat).describe("weight of the appearance kernel"),
 });
 
 /** The dense CRF on two hard labelings or a soft one; also used by `refine crf`. */
@@ -42,13 +58,15 @@ export const pseudoLabels = section("pseudo-labels from the teacher's CAMs (pape
     .default("hard")
     .describe("what the CRF starts from: two hard labelings (authors) or the normalised CAMs (paper)"),
   ...crfKeys,
-}).refine((labels) => labels.background_threshold <= labels.foreground_threshold, {
-  path: ["background_threshold"],
-  message: "expected pseudo_labels.background_threshold not above pseudo_labels.foreground_threshold",
-});
+})
+  .refine(...crfScaled("pseudo_labels"))
+  .refine((labels) => labels.background_threshold <= labels.foreground_threshold, {
+    path: ["background_threshold"],
+    message: "expected pseudo_labels.background_threshold not above pseudo_labels.foreground_threshold",
+  });
 
 export const refine = section("refinement of finished label maps", {
-  crf: section("the dense CRF", crfKeys),
+  crf: section("the dense CRF", crfKeys).refine(...crfScaled("refine.crf")),
 });
 
 export const classmix = section("ClassMix: half of one image's classes pasted onto another", {

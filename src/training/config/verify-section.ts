@@ -1,7 +1,7 @@
 /** The recipe section of the verification network. Defaults: DeepLabV3+ as the authors train it on Pascal VOC. */
 import { z } from "zod";
 import { atLeast, fraction, listName, notNegative, path, positive, section, sizeInPixels } from "./keys.ts";
-import { crfKernels } from "./method-sections.ts";
+import { crfKernels, crfScaled } from "./method-sections.ts";
 import { batchNorm, clipNorm, freeze, optimizerName } from "./run-sections.ts";
 
 export const verify = section("a segmentation network trained on the run's label maps (paper section 4)", {
@@ -93,5 +93,5 @@ export const verify = section("a segmentation network trained on the run's label
       .describe("network input at scale 1: original, [height, width], or {longest: pixels}, which only shrinks"),
     crf: z.boolean().default(true).describe("also refine the probabilities with the dense CRF"),
     ...crfKernels({ gaussian_sxy: 1, gaussian_compat: 3, bilateral_sxy: 67, bilateral_srgb: 3, bilateral_compat: 4 }),
-  }),
+  }).refine(...crfScaled("verify.predict")),
 });

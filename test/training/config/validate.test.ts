@@ -70,6 +70,9 @@ describe("recipe errors", () => {
     ],
     ["predict.checkpoint", "best", '"last", "step-N" or "best_by_masks"'],
     ["pretrain.optimizer", "adam", "sgd or adamw"],
+    ["refine.crf.bilateral_sxy", "1.0e-7", "a number from 0.000001 to 1000000000"],
+    ["verify.predict.bilateral_srgb", "1.0e+10", "a number from 0.000001 to 1000000000"],
+    ["pseudo_labels.gaussian_compat", "2000000", "a number from 0 to 1000000"],
   ])("refuses %s: %s", (key, value, wanted) => {
     const [line, ...rest] = linesFor("", [`${key}=${value}`]);
     expect(line).toContain(`expected ${wanted} for ${key} (--set), got `);
@@ -77,6 +80,9 @@ describe("recipe errors", () => {
   });
 
   it("checks keys against each other", () => {
+    expect(linesFor("refine: {crf: {crf_scale: 1.0e-9}}\n")[0]).toContain(
+      "expected a refine.crf.crf_scale that leaves refine.crf.gaussian_sxy",
+    );
     expect(linesFor("pseudo_labels: {background_threshold: 0.6}\n")[0]).toContain(
       "expected pseudo_labels.background_threshold not above pseudo_labels.foreground_threshold",
     );
