@@ -12,7 +12,11 @@ const crfWeight = () => z.number().min(crfLimits.weight.least).max(crfLimits.wei
 export function crfScaled(section: string): [(keys: CrfKeys & { crf_scale: number }) => boolean, object] {
   const { least } = crfLimits.width;
   return [
-    ({ crf_scale, gaussian_sxy, bilateral_sxy }) => Math.min(gaussian_sxy, bilateral_sxy) * crf_scale >= least,
+    ({ crf_scale, gaussian_sxy, bilateral_sxy }) => {
+      const width = Math.min(gaussian_sxy, bilateral_sxy);
+      // A width that is wrong by itself is told of by its own key.
+      return width < least || width * crf_scale >= least;
+    },
     {
       path: ["crf_scale"],
       message: `expected a ${section}.crf_scale that leaves ${section}.gaussian_sxy and bilateral_sxy at ${least} or more`,
