@@ -168,8 +168,20 @@ export function recipeDifferences(stored: Tree, recipe: Recipe): string[] {
 
 /** How the recipes of two run folders differ, seed included; a data set inside of its run is in the same place in both. */
 export function differencesOfRuns(a: string, b: string): string[] {
-  const [from, to] = [a, b].map((run) => withNewKeys(readYamlMapping(join(run, "config.yaml"))));
-  return diffRecipes(from, to);
+  const [from, to] = [a, b].map((run) => {
+    const stored = withNewKeys(readYamlMapping(join(run, "config.yaml")));
+    const root = rootIn(stored);
+    return isTree(stored.data) && root !== null
+      ? { ...stored, data: { ...stored.data, root: seenFrom(run, root) } }
+      : stored;
+  });
+  return diffRecipes(from!, to!);
+}
+
+/** A place inside of a run as seen from there, any other as an absolute path. */
+function seenFrom(run: string, root: string): string {
+  const inside = relative(run, resolve(run, root));
+  return inside.startsWith("..") ? resolve(run, root) : inside;
 }
 
 /** A stored recipe with the defaults of keys that came after it: a new key's default is what was done before there was the key. */

@@ -8,9 +8,11 @@
 #include <cmath>
 #include <vector>
 
-// A product rounded together with a sum is another number than Pillow's.
+// A product rounded together with a sum is another number than Pillow's; g++ fuses them unless told not to.
 #ifdef __clang__
 #pragma clang fp contract(off)
+#else
+#pragma GCC optimize("fp-contract=off")
 #endif
 
 namespace {

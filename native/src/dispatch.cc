@@ -170,7 +170,7 @@ void settle(napi_env env, napi_status, void* data) {
 napi_value call_later(napi_env env, napi_callback_info info) {
   Arguments<kMaxArguments> given(env, info);
   const Operator& op = *static_cast<Operator*>(given.data);
-  return guarded(env, [&]() -> napi_value {
+  const auto begin = [&]() -> napi_value {
     drop_unreferenced_buffers(env);
     auto later = std::make_unique<Later>();
     later->op = &op;
@@ -182,7 +182,8 @@ napi_value call_later(napi_env env, napi_callback_info info) {
     napi_queue_async_work(env, later->work);
     later.release();
     return promise;
-  });
+  };
+  return guarded(env, begin, [&](const char* what) { return describe_call(op, {}, what); });
 }
 
 // Operators live as long as the process: JavaScript functions point at them.

@@ -40,7 +40,7 @@ export function* xmlTags(text: string, name: string): Generator<XmlTag> {
     if (skipped) {
       const end = text.indexOf(skipped[1], at + skipped[0].length);
       if (end < 0) throw damaged(at, `${skipped[0]} is never closed by ${skipped[1]}`);
-      if (skipped[0] === "<!DOCTYPE" && text.slice(at, end).includes("[")) {
+      if (skipped[0] === "<!DOCTYPE" && text.slice(at, end).includes("<!ENTITY")) {
         throw damaged(at, "its document type declares entities, which are not read; write what they stand for instead");
       }
       at = end + skipped[1].length;

@@ -21,7 +21,7 @@ import { byFirst, part, processes, setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
 import { precisionOf } from "../training/network.ts";
 import { maskFolder, openRecipeData } from "../training/recipe-data.ts";
-import { assertShared } from "../training/together.ts";
+import { assertDivisible, assertShared } from "../training/together.ts";
 import { describeSegmenter } from "../training/verify-network.ts";
 import { verifyStage } from "../training/verify-stage.ts";
 import { dropEvaluation, evaluateOnce, placeIn, writeEvaluation } from "./evaluation-files.ts";
@@ -111,7 +111,7 @@ async function sharedLabels(run: Run, progress: Progress, given: string | undefi
 
 /** Whether a run has a finished verification network. */
 export function isVerified(run: Run): boolean {
-  return existsSync(path.join(run.path, "verify", "done.json"));
+  return existsSync(path.join(run.path, "verify", "done.json")) && existsSync(verifiedModel(run));
 }
 
 export function verifiedModel(run: Run): string {
@@ -136,6 +136,7 @@ export function addToSummary(run: Run, { seconds, evaluations }: Verified): void
 /** What would stop the stage after hours of other stages: weights that cannot be read, lists without masks. */
 export async function checkVerification(recipe: Recipe, classes: ClassTable): Promise<void> {
   describeSegmenter(recipe, classes);
+  assertDivisible({ "verify.batch": recipe.verify.batch });
   for (const list of scoredLists(recipe)) await openScored(recipe, list);
 }
 

@@ -40,6 +40,32 @@ describe("colour changes", () => {
     expect(await changed([])).toEqual(golden.data);
   });
 
+  it.each([0.8, 0.93, 1.07, 1.2])("round the product of a blend before the sum, as at %d", async (amount) => {
+    // Two grey levels in equal parts, so that contrast blends from their mean: every distance from 0 to 255 of even pairs.
+    const factor = Math.fround(amount);
+    for (let mean = 0; mean < 256; mean++) {
+      for (const distance of [1, 2, 3, 5, 10, 50, 100, 127]) {
+        const [low, high] = [mean - distance, mean + distance];
+        if (low < 0 || high > 255) continue;
+        const pixels = Uint8Array.from([low, low, low, high, high, high]);
+        await recolour(pixels, { height: 1, width: 2, draws: { colours: [{ kind: "contrast", amount }], blur: 0 } });
+        const wanted = [low, high].map((to) => Math.fround(mean + Math.fround(factor * (to - mean))));
+        const bytes = wanted.map((value) => Math.max(0, Math.min(255, Math.trunc(value))));
+        expect([pixels[0], pixels[3]], `${low} and ${high}`).toEqual(bytes);
+      }
+    }
+  });
+
+  it("blur a single row and a single column alike", async () => {
+    const line = Array.from({ length: 9 }, (_, i) => [(i * 37) % 256, (i * 91) % 256, (i * 13) % 256]).flat();
+    const [row, column] = [Uint8Array.from(line), Uint8Array.from(line)];
+    const draws = { colours: [], blur: 4 };
+    await recolour(row, { height: 1, width: 9, draws });
+    await recolour(column, { height: 9, width: 1, draws });
+    expect([...row]).toEqual([...column]);
+    expect([...row]).not.toEqual(line);
+  });
+
   it("leave no tensor behind, nor while they are made", async () => {
     const before = liveTensors();
     const pixels = Uint8Array.from(golden.data);

@@ -37,6 +37,10 @@ it.each([
   expect(() => tags(text)).toThrow(`cannot read x.xml as XML: ${message}`);
 });
 
+it("passes over a document type that declares elements only", () => {
+  expect(tags("<!DOCTYPE a [<!ELEMENT a ANY>]>\n<a/>").map(({ name }) => name)).toEqual(["a"]);
+});
+
 it("takes time in proportion to the text, however it is made", () => {
   const started = performance.now();
   for (const piece of ["<a>", "<a ", "<!--", "<", '<a b="', "&amp", "<a b='' "]) {
