@@ -99,6 +99,12 @@ export function differencesTo(path: string, settings: Settings): string[] | null
   return found && diff(found, settings);
 }
 
+/** @throws CsrmError as `openStamped` for results of other settings; nothing is touched, and there need not be any results yet */
+export function assertStamped(path: string, settings: Settings, advice?: string): void {
+  const differences = differencesTo(path, settings) ?? [];
+  if (differences.length > 0) throw otherSettings(path, differences, advice);
+}
+
 /** Whether a path is that of a folder's settings, not of a result. */
 export function isStamp(path: string): boolean {
   return basename(path) === STAMP;

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { expected } from "../errors.ts";
 import { type MaskSupply, regionSupply, samSupply } from "../experiments/mask-supply.ts";
 import { writeOutcome } from "../experiments/outcome.ts";
-import { refinementOfRuns, refinementOutcome } from "../experiments/refinement.ts";
+import { assertPlanRefinable, refinementOfRuns, refinementOutcome } from "../experiments/refinement.ts";
 import { refinementTraining } from "../experiments/rows.ts";
 import { createProgress } from "../progress.ts";
 import { runtimeInfo } from "../torch/index.ts";
@@ -21,6 +21,7 @@ import {
   withTrainingOptions,
 } from "./experiment-runs.ts";
 import { interruptible } from "./interruptible.ts";
+import { requireOneProcess } from "./joined.ts";
 import { type MergeFlags, mergeOptions, withMerge } from "./refine/merge.ts";
 import { encoderPrecision, type PrecisionFlag, withPrecision } from "./sam-precision.ts";
 
@@ -38,11 +39,11 @@ const HELP = `
 Examples:
   csrm experiment refinement voc12-animals-mobilenetv2 --seeds 0,1
   csrm experiment refinement --runs runs/animals-0 runs/animals-1 --out experiments/animals-crf
-  csrm experiment refinement --runs experiments/animals                  the start and the last row of every seed of an ablation
+  csrm experiment refinement --runs experiments/animals                  in experiments/refinement-animals: the start and the last row of every seed of an ablation
   csrm experiment refinement --runs experiments/animals --sam-masks sam-masks --rule max_iou_imp2      masks of csrm propose
 
 Rows are start and CSRM, each as it is, with the dense CRF, with masks (regions of even colour; masks of Segment Anything where they are
-given), and with the dense CRF and then masks. What a run lacks is made in OUT/refine and OUT/masks, without any training; runs stay as they
+given), and with the dense CRF and then masks. Of --runs, the folder is by default named after the first one. What a run lacks is made in OUT/refine and OUT/masks, without any training; runs stay as they
 are. The same command goes on where it stopped.
 ${TRAINED}`;
 
@@ -63,13 +64,15 @@ export function registerRefinement(group: Command): void {
     )
     .option("--sam-device <device>", "for --sam-weights: cpu, cuda or cuda:N", deviceName, "cpu");
   withOutput(withTrainingOptions(withPrecision(withMerge(command)).addHelpText("after", HELP))).action(
-    async (source: string | undefined, options: Options) => {
-      const out = folderOf("refinement", options, source ?? "runs");
+    async (source: string | undefined, options: Options, self: Command) => {
+      const out = folderOf("refinement", options, source ?? options.runs?.[0] ?? "");
       if ((source === undefined) === (options.runs === undefined)) {
         throw expected("either a recipe or --runs", "csrm experiment refinement", source ? "both" : "neither");
       }
+      if (options.runs !== undefined) refuseTrainingOptions(self);
       const refining = { supplies: suppliesOf({ ...options, out }), merge: mergeOptions(options) };
       if (source === undefined) {
+        requireOneProcess("csrm experiment refinement");
         const progress = createProgress();
         const work = () => refinementOfRuns(options.runs!, { ...refining, out, progress });
         const outcome = await interruptible(work, progress.note);
@@ -77,11 +80,21 @@ export function registerRefinement(group: Command): void {
       }
       const what: TrainingExperiment = {
         ...{ experiment: "refinement", source, rows: [refinementTraining] },
+        check: (plan) => assertPlanRefinable(plan, refining),
         outcomeOf: (plan, stored, progress) => refinementOutcome(plan, stored, { ...refining, progress }),
       };
       return trainExperiment(what, { ...options, out });
     },
   );
+}
+
+const OF_TRAINING = { seeds: "--seeds", set: "--set", dryRun: "--dry-run", step: "--no-step" };
+
+/** @throws CsrmError for an option that says how to train, beside runs that are finished */
+function refuseTrainingOptions(command: Command): void {
+  const given = Object.entries(OF_TRAINING).find(([key]) => command.getOptionValueSource(key) === "cli");
+  if (given === undefined) return;
+  throw expected("--runs without options for training", "the command line", `${given[1]} beside it`);
 }
 
 /** @throws CsrmError when this machine has no such device, and as `samSupply` */

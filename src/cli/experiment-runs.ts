@@ -34,7 +34,9 @@ same command goes on where it stopped, and does nothing twice; other seeds and r
 
 /** Where an experiment goes when --out does not say. */
 export function folderOf(experiment: string, { out }: { out?: string }, source: string): string {
-  return out ?? path.join("experiments", `${experiment}-${path.basename(source).replace(/\.ya?ml$/, "")}`);
+  return (
+    out ?? path.join("experiments", `${experiment}-${path.basename(path.resolve(source)).replace(/\.ya?ml$/, "")}`)
+  );
 }
 
 /** Adds the options of every experiment that trains. */
@@ -70,7 +72,7 @@ export interface TrainingExperiment {
   rows: readonly TrainingRow[];
   outcomeOf: OutcomeOf;
   /** Looks at the plan before anything is done. */
-  check?: (plan: Plan) => void;
+  check?: (plan: Plan) => void | Promise<void>;
 }
 
 /** Runs the experiment, or shows what it would do, and prints what came of it. */
@@ -79,7 +81,7 @@ export async function trainExperiment(what: TrainingExperiment, options: Trainin
   requireOneProcess(`csrm experiment ${experiment}`);
   const { set, seeds, out } = options;
   const plan = planOf({ experiment, source, rows, set, seeds, out });
-  check?.(plan);
+  await check?.(plan);
   if (wantsDryRun(options)) return showEstimate(plan, options);
   const { device, data } = plan.recipe;
   requireDevice(device);

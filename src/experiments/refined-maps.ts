@@ -9,26 +9,54 @@ import { CsrmError } from "../errors.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { imageRoot } from "../evaluation/images.ts";
 import { LABELS } from "../inference/results.ts";
-import { evaluateOnce, writeEvaluation } from "../pipeline/evaluation-files.ts";
+import { evaluateOnce, placeIn, writeEvaluation } from "../pipeline/evaluation-files.ts";
 import { labelOf } from "../pipeline/evaluations.ts";
 import { listName } from "../pipeline/predictions.ts";
 import type { Progress } from "../progress.ts";
 import { refineCrf } from "../refine/crf-stage.ts";
 import { refineByMasks } from "../refine/masks/mask-stage.ts";
 import type { MergeOptions } from "../refine/masks/merge.ts";
-import { openStamped } from "../stamped-folder.ts";
+import { assertStamped, openStamped, type Settings } from "../stamped-folder.ts";
 import { setThreads } from "../torch/index.ts";
-import { maskFolder, openRecipeData } from "../training/recipe-data.ts";
-import type { MaskSupply } from "./mask-supply.ts";
+import type { Recipe } from "../training/config.ts";
+import { dataRoot, maskFolder, openRecipeData } from "../training/recipe-data.ts";
+import { type MaskSupply, otherWays } from "./mask-supply.ts";
 import { REFINED } from "./rows.ts";
 import { type MeasuredIn, measuredOn, type SeedRuns } from "./seed-runs.ts";
 
 export interface RefinedOptions {
   /** The experiment's folder. */
   out: string;
+  /** The data set, as `dataPlace` tells it. */
+  data: string;
   supplies: readonly MaskSupply[];
   merge: MergeOptions;
   progress: Progress;
+}
+
+/** The data set of a table's runs as its folder's files tell it. @param recipe of one of the runs, with the place of its data set */
+export function dataPlace(out: string, recipe: Recipe): string {
+  return placeIn(path.resolve(out), path.resolve(dataRoot(recipe)));
+}
+
+/**
+ * Whether what is there so far fits what is to come; nothing is made.
+ * @throws CsrmError for weights that are none, and for masks and label maps of other settings or of another data set
+ */
+export async function assertRefinable(options: Omit<RefinedOptions, "progress">): Promise<void> {
+  const { out, data } = options;
+  assertStamped(kindFolder(out, "crf"), { data }, otherWays(out));
+  for (const supply of options.supplies) {
+    assertStamped(kindFolder(out, supply.kind), await settingsOf(options, supply), otherWays(out));
+  }
+}
+
+/** Seeds are averaged, so all of them are refined alike. */
+async function settingsOf(
+  { data, merge }: Pick<RefinedOptions, "data" | "merge">,
+  supply: MaskSupply,
+): Promise<Settings> {
+  return { data, ...(await supply.settings(data)), ...merge };
 }
 
 /**
@@ -64,6 +92,7 @@ async function refinedByCrf(work: Work, method: string): Promise<MeasuredIn> {
   const { runs, dataset, list, progress } = work;
   const base = measuredOn(runs, method.replace(/_crf$/, ""), list);
   const run = seedFolder(work.out, "crf", runs.seed);
+  openStamped(kindFolder(work.out, "crf"), { data: work.data }, { advice: otherWays(work.out) });
   const { dir, ids } = await refineCrf({
     ...labelMapsOf(base, dataset),
     images: dataset,
@@ -77,14 +106,17 @@ async function refinedByCrf(work: Work, method: string): Promise<MeasuredIn> {
 }
 
 async function refinedByMasks(work: Work, base: MeasuredIn, supply: MaskSupply): Promise<Evaluation> {
-  const { runs, dataset, list, merge, progress } = work;
+  const { runs, dataset, list, data, merge, progress } = work;
   const method = `${base.evaluation.method}_${supply.kind}`;
   const run = seedFolder(work.out, supply.kind, runs.seed);
-  const source = await supply.open(dataset, list, progress);
-  // Seeds are averaged, so all of them are refined alike.
-  openStamped(path.join(work.out, "refine", supply.kind), { ...source.settings, ...merge }, { advice: OTHER_OUT });
+  const maps = labelMapsOf(base, dataset);
+  // A photograph that could not be decoded has no label map to refine.
+  const mapped = new Set(maps.ids);
+  const samples = dataset.samples.filter(({ id }) => mapped.has(id));
+  openStamped(kindFolder(work.out, supply.kind), await settingsOf(work, supply), { advice: otherWays(work.out) });
+  const source = await supply.open({ samples, list, data }, progress);
   const { dir, ids } = await refineByMasks({
-    ...labelMapsOf(base, dataset),
+    ...maps,
     out: path.join(run, method, list),
     source: { ...source, label: `${supply.kind} ${method} ${list}, seed ${runs.seed}` },
     merge,
@@ -94,11 +126,13 @@ async function refinedByMasks(work: Work, base: MeasuredIn, supply: MaskSupply):
   return measure({ ...work, run, method, dir, ids }, base.evaluation);
 }
 
-const OTHER_OUT = "choose another --out";
+function kindFolder(out: string, kind: string): string {
+  return path.join(out, "refine", kind);
+}
 
 /** EXP/refine/<kind>/s<seed> */
 export function seedFolder(out: string, kind: string, seed: number): string {
-  return path.join(out, "refine", kind, `s${seed}`);
+  return path.join(kindFolder(out, kind), `s${seed}`);
 }
 
 /**

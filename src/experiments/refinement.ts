@@ -8,23 +8,33 @@ import { valuesOf } from "./ablation.ts";
 import type { StoredExperiment } from "./experiment-folder.ts";
 import { measuringNotes, type Outcome } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
-import { type RefinedOptions, refineSeed, seedFolder } from "./refined-maps.ts";
+import { assertRefinable, dataPlace, type RefinedOptions, refineSeed, seedFolder } from "./refined-maps.ts";
 import type { Column } from "./results.ts";
 import { refinementRows, refinementTraining } from "./rows.ts";
 import { finishedSeed, measuredOn, type SeedRuns, seedRunsIn } from "./seed-runs.ts";
 
-export type RefinementOptions = Omit<RefinedOptions, "out">;
+export type RefinementOptions = Omit<RefinedOptions, "out" | "data">;
+
+/** Before hours of training. @throws CsrmError as `assertRefinable` */
+export async function assertPlanRefinable(
+  { out, jobs }: Plan,
+  options: Omit<RefinementOptions, "progress">,
+): Promise<void> {
+  const { recipe } = jobs[0]!;
+  // Without a data set there are no results yet.
+  if (recipe.data.root !== null) await assertRefinable({ ...options, out, data: dataPlace(out, recipe) });
+}
 
 /**
  * What is there so far, the refined label maps of this call's seeds made where they are missing; null before a run is done. Seeds that other
  * calls added are shown with what those made of them.
  */
 export async function refinementOutcome(
-  { out, recipe, seeds }: Plan,
+  { out, recipe, jobs, seeds }: Plan,
   stored: StoredExperiment,
   options: RefinementOptions,
 ): Promise<Outcome | null> {
-  const all = { ...options, out };
+  const all = { ...options, out, data: dataPlace(out, jobs[0]!.recipe) };
   const runs = new Map<number, Evaluation[]>();
   for (const seed of stored.seeds) {
     const found = finishedSeed(out, refinementTraining.key, seed);
@@ -37,16 +47,19 @@ export async function refinementOutcome(
 /**
  * The same of finished runs of one recipe, and of experiments.
  * @param out gets the refined label maps
- * @throws CsrmError as `seedRunsIn`, and for a run that did not measure its start or its CSRM
+ * @throws CsrmError as `seedRunsIn` and `assertRefinable`, and for a run that did not measure its start or its CSRM
  */
 export async function refinementOfRuns(
   folders: readonly string[],
-  { out, ...options }: RefinedOptions,
+  { out, ...options }: Omit<RefinedOptions, "data">,
 ): Promise<Outcome> {
   const found = seedRunsIn(folders, options.progress.note);
   for (const each of found) assertMeasured(each);
   const runs = new Map<number, Evaluation[]>();
-  for (const each of found) runs.set(each.seed, await refineSeed(each, { ...options, out }));
+  // A data set inside of each run is the same in all.
+  const all = { ...options, out, data: dataPlace(out, found[0]!.recipe) };
+  await assertRefinable(all);
+  for (const each of found) runs.set(each.seed, await refineSeed(each, all));
   return outcomeOf(found[0]!.recipe, runs, options);
 }
 
@@ -58,7 +71,10 @@ function assertMeasured(runs: SeedRuns): void {
 }
 
 /** Of a seed that another call, or another process, looks after. */
-function asTheyAre({ measured, seed }: SeedRuns, { out, supplies }: RefinedOptions): Evaluation[] {
+function asTheyAre(
+  { measured, seed }: SeedRuns,
+  { out, supplies }: Pick<RefinedOptions, "out" | "supplies">,
+): Evaluation[] {
   const folders = ["crf", ...supplies.map(({ kind }) => kind)].map((kind) => seedFolder(out, kind, seed));
   const refined = folders.flatMap((folder) => readEvaluations(path.join(folder, "evaluate")));
   return [...measured.map(({ evaluation }) => evaluation), ...refined];

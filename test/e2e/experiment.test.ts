@@ -1,11 +1,22 @@
 /** `csrm experiment` as a person runs it: two seeds, killed in the middle, gone on with, asked for more. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { parseCsv } from "../../src/formats/csv.ts";
 import { decodeLabelPng } from "../../src/formats/indexed-png.ts";
 import { mergeMasks } from "../../src/refine/masks/merge.ts";
@@ -302,6 +313,54 @@ describe("csrm experiment refinement", () => {
     expect([changed.status, changed.stderr]).toEqual([1, expect.stringMatching(/rule: "max_iou_imp2" → "best_fit"/)]);
   });
 
+  it("refuses another rule before it trains more seeds, and leaves the experiment as it is", async () => {
+    const args = ["experiment", "refinement", "toy-tiny", "--out", folder, ...SHORT, "--seeds", "0,1"];
+    const { code, stderr } = await csrm(...args, "--rule", "max_iou_imp2");
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/rule: "best_fit" → "max_iou_imp2"/)]);
+    expect(stderr).toContain(`csrm experiment refinement --runs ${folder} --out OTHER`);
+    expect(existsSync(path.join(folder, "runs/start-s1"))).toBe(false);
+  });
+
+  it("keeps regions of another data set with the same ids apart, and goes on with an experiment that was moved", async () => {
+    const stamp = (experiment: string) =>
+      JSON.parse(readFileSync(path.join(experiment, "masks/regions/settings.json"), "utf8"));
+    expect(stamp(tables).data).toBe(path.join(whole, "data"));
+    const { code, stderr } = await csrm("experiment", "refinement", "--runs", folder, "--out", tables);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /masks\/regions was made with other settings.*\n +data: ".*run\/data" → ".*refinement\/data"\nchoose another --out/,
+      ),
+    ]);
+    const moved = `${folder}-moved`;
+    cpSync(folder, moved, { recursive: true, preserveTimestamps: true });
+    expect(stamp(moved).data).toBe("data");
+    const before = filesBelow(path.join(moved, "masks"));
+    run(["experiment", "refinement", "toy-tiny", "--out", moved, ...SHORT]);
+    expect(filesBelow(path.join(moved, "masks"))).toEqual(before);
+  });
+
+  it("is named after the runs, and leaves out a photograph that cannot be decoded", () => {
+    const broken = path.join(parent, "broken");
+    cpSync(whole, broken, { recursive: true, preserveTimestamps: true });
+    const list = readFileSync(path.join(broken, "data/ImageSets/Segmentation/val.txt"), "utf8").trim().split("\n");
+    const image = readdirSync(path.join(broken, "data/JPEGImages")).find((name) => name.startsWith(list[0]!))!;
+    truncateSync(path.join(broken, "data/JPEGImages", image), 20);
+    const args = ["run", "toy-tiny", "--out", broken, ...SHORT];
+    rmSync(path.join(broken, "predict"), { recursive: true });
+    rmSync(path.join(broken, "refine"), { recursive: true });
+    run(args);
+    const refine = [main, "experiment", "refinement", "--runs", broken, "--json"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, refine, { cwd: parent, encoding: "utf8" });
+    expect(status, stderr).toBe(0);
+    expect(keysOf(stdout)).toEqual([...PLAIN, ...withMasks("regions")]);
+    const made = path.join(parent, "experiments/refinement-broken");
+    expect(
+      readdirSync(path.join(made, "refine/regions/s0/csrm_regions/val")).filter((name) => name.endsWith(".png")),
+    ).toHaveLength(2);
+    expect(existsSync(path.join(made, `masks/regions/${list[0]}.json`))).toBe(false);
+  });
+
   it("takes the start and the last row of an ablation's seeds, and makes the dense CRF that they lack", () => {
     const [runs, experiment] = [filesOf(...ALL), path.join(parent, "of-ablation")];
     const text = run(["experiment", "refinement", "--runs", out, "--out", experiment, "--no-regions", "--json"]);
@@ -328,6 +387,25 @@ describe("csrm experiment refinement", () => {
       const args = ["refinement", "toy-tiny", "--out", elsewhere, option, path.join(parent, "gone")];
       expect((await csrm("experiment", ...args)).stderr).toMatch(new RegExp(`for ${option}, got ".*gone"`));
     }
+    expect(existsSync(elsewhere)).toBe(false);
+  });
+
+  it("refuses options for training beside finished runs, and several processes", async () => {
+    const elsewhere = path.join(parent, "untouched");
+    const args = ["experiment", "refinement", "--runs", whole, "--out", elsewhere];
+    for (const option of [["--dry-run"], ["--no-step"], ["--seeds", "0"], ["--set", "threads=1"]]) {
+      const { code, stderr } = await csrm(...args, ...option);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringContaining(
+          `--runs without options for training for the command line, got "${option[0]} beside it"`,
+        ),
+      ]);
+    }
+    vi.stubEnv("WORLD_SIZE", "2");
+    vi.stubEnv("RANK", "1");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect((await csrm(...args)).stderr).toContain("csrm experiment refinement works in one process");
     expect(existsSync(elsewhere)).toBe(false);
   });
 });

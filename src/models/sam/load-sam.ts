@@ -65,6 +65,12 @@ export function loadSam(
   }
 }
 
+/** The network that a file of weights is for, by its names and shapes alone. @throws CsrmError as `loadSam` */
+export function samVariantIn(path: string): SamVariant {
+  using file = openTensorFile(path);
+  return requireVariant(publishedNames(file.tensors), path);
+}
+
 function requireVariant(stored: ReadonlyMap<string, StoredTensor>, path: string): SamVariant {
   const layout = layoutOf(stored.keys());
   const fix = "csrm weights fetch sam_vit_b gets one";

@@ -6,7 +6,7 @@ import type { MaskSize, Runs } from "../../formats/coco-runs.ts";
 import type { CocoRle } from "../../formats/rle.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
 import { isNewer, workThrough } from "../../resumable.ts";
-import { openStamped, type StampOptions } from "../../stamped-folder.ts";
+import { openStamped } from "../../stamped-folder.ts";
 import { shrinkPlan } from "../photographs.ts";
 import { writeMaskRecords } from "../sam/mask-file.ts";
 import { packRuns } from "../sam/mask-runs.ts";
@@ -18,7 +18,10 @@ export interface RegionStageOptions {
   /** Gets <id>.json, masks of the photograph's size as COCO's run lengths. */
   out: string;
   settings: RegionSettings;
-  fresh?: StampOptions["fresh"];
+  /** The photographs' data set: other photographs may have the same ids. */
+  data: string;
+  /** What to do about regions in `out` of other settings or another data set. */
+  advice: string;
   progress?: Progress;
   /** What the progress calls it (default "regions"). */
   label?: string;
@@ -27,17 +30,16 @@ export interface RegionStageOptions {
 /**
  * Writes the regions of all photographs; those done before with the same settings, and not changed since, stay. Several processes may do
  * so in one folder: they write the same.
- * @returns how many had been done before
- * @throws CsrmError naming a setting out of range, or a photograph that cannot be decoded; for regions of other settings in `out`;
- *   InterruptedError between two photographs
+ * @throws CsrmError naming a setting out of range, or a photograph that cannot be decoded; for regions of other settings, or of another
+ *   data set, in `out`; InterruptedError between two photographs
  */
-export async function writeRegions(options: RegionStageOptions): Promise<number> {
-  const { samples, settings, fresh, progress = silentProgress, label = "regions" } = options;
+export async function writeRegions(options: RegionStageOptions): Promise<void> {
+  const { samples, settings, data, advice, progress = silentProgress, label = "regions" } = options;
   assertRegionSettings(settings);
   const out = resolve(options.out);
-  openStamped(out, { ...settings }, { fresh, note: progress.note });
+  openStamped(out, { data, ...settings }, { advice });
   const fileOf = (id: string) => join(out, `${id}.json`);
-  return workThrough({
+  await workThrough({
     items: samples,
     isDone: ({ id, image }) => isNewer(fileOf(id), image),
     async read({ image }) {

@@ -5,12 +5,12 @@ import { sha256Of } from "../../download.ts";
 import { expected, naming } from "../../errors.ts";
 import { safePoint } from "../../interrupt.ts";
 import type { SamVariant } from "../../models/sam/config.ts";
-import { loadSam } from "../../models/sam/load-sam.ts";
+import { loadSam, samVariantIn } from "../../models/sam/load-sam.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
 import { assertSomeRead, isNewer, noteSkipped, type Skipped, workThrough } from "../../resumable.ts";
 import type { RunLock } from "../../run-lock.ts";
 import type { Shard } from "../../shard.ts";
-import { isStamp, lockStamped, type StampOptions } from "../../stamped-folder.ts";
+import { isStamp, lockStamped, type Settings, type StampOptions } from "../../stamped-folder.ts";
 import { METADATA } from "../masks/mask-files.ts";
 import type { MaskTimes } from "./clock.ts";
 import { maskSteps } from "./generate.ts";
@@ -35,6 +35,8 @@ export interface ProposeOptions {
   precision: "fp32" | "bf16";
   /** Begin anew where there are results already, and keep those aside. */
   fresh?: StampOptions["fresh"];
+  /** What to do about masks of other settings, where `fresh` is no choice. */
+  advice?: StampOptions["advice"];
   /** A photograph that cannot be decoded is an error instead of a skip. */
   strict?: boolean;
   progress?: Progress;
@@ -62,8 +64,8 @@ export interface ProposeSummary {
  *   batches of points: the masks of that photograph are made anew then
  */
 export async function proposeMasks(options: ProposeOptions): Promise<ProposeSummary> {
-  const { samples, weights, masks: maskOptions, format, device, precision, fresh, shard, strict = false } = options;
-  const { progress = silentProgress } = options;
+  const { samples, weights, masks: maskOptions, format, device, precision, strict = false } = options;
+  const { fresh, advice, shard, progress = silentProgress } = options;
   const started = performance.now();
   const out = resolve(options.out);
   assertMaskOptions(maskOptions);
@@ -72,10 +74,7 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
   let lock: RunLock | undefined;
   try {
     if (precision === "bf16") sam.image_encoder.setPrecision("bfloat16");
-    // The number of points at once changes no mask.
-    const { points_per_batch: _, ...deciding } = maskOptions;
-    const stamp = { weights: await sha256Of(weights), network: variant, precision, format, ...deciding };
-    lock = lockStamped(out, stamp, { fresh, note: progress.note, shard });
+    lock = lockStamped(out, await proposalSettings(options), { fresh, advice, note: progress.note, shard });
     const times: MaskTimes = { embed: 0, decode: 0, draw: 0, select: 0 };
     const skipped: ProposeSummary["skipped"] = [];
     let found = 0;
@@ -107,6 +106,17 @@ export async function proposeMasks(options: ProposeOptions): Promise<ProposeSumm
     lock?.release();
     sam.dispose();
   }
+}
+
+/** What decides over masks, as their folder's settings have it. @throws CsrmError for a file that holds no weights of Segment Anything */
+export async function proposalSettings(
+  options: Pick<ProposeOptions, "weights" | "precision" | "format" | "masks">,
+): Promise<Settings> {
+  const { weights, precision, format, masks } = options;
+  const network = samVariantIn(weights);
+  // The number of points at once changes no mask.
+  const { points_per_batch: _, ...deciding } = masks;
+  return { weights: await sha256Of(weights), network, precision, format, ...deciding };
 }
 
 /** Does work step by step, stopping between two steps when asked to. @throws InterruptedError; what a step throws, with `name` before it */
