@@ -39,12 +39,13 @@ const HELP = `
 Examples:
   csrm experiment refinement voc12-animals-mobilenetv2 --seeds 0,1
   csrm experiment refinement --runs runs/animals-0 runs/animals-1 --out experiments/animals-crf
-  csrm experiment refinement --runs experiments/animals                  in experiments/refinement-animals: the start and the last row of every seed of an ablation
+  csrm experiment refinement --runs experiments/animals                  the start and the last row of every seed of an ablation
   csrm experiment refinement --runs experiments/animals --sam-masks sam-masks --rule max_iou_imp2      masks of csrm propose
 
 Rows are start and CSRM, each as it is, with the dense CRF, with masks (regions of even colour; masks of Segment Anything where they are
-given), and with the dense CRF and then masks. Of --runs, the folder is by default named after the first one. What a run lacks is made in OUT/refine and OUT/masks, without any training; runs stay as they
-are. The same command goes on where it stopped.
+given), and with the dense CRF and then masks. What a run lacks is made in OUT/refine and OUT/masks, without any training; runs stay as they
+are. The same command goes on where it stopped. Without --out, a table of --runs goes to experiments/refinement-NAME, NAME being that of
+the first run or experiment.
 ${TRAINED}`;
 
 export function registerRefinement(group: Command): void {
