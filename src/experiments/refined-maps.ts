@@ -159,7 +159,7 @@ interface Refined extends Work {
   ids: readonly string[];
 }
 
-/** @param like how the label maps came about before */
+/** Refined label maps, measured as those before the refinement were; the second argument is the evaluation of the latter. */
 async function measure(
   { run, method, dir, ids, runs, dataset, list, progress }: Refined,
   { crf, tta }: Evaluation,
