@@ -17,7 +17,7 @@ const run = promisify(execFile);
 
 /** Sources in build order: the slowest first, so that the last minute of a parallel build is not one file alone. */
 function sources() {
-  const files = ["native/src", "native/kernels", "native/crf", "native/dist"].flatMap((folder) => {
+  const files = ["native/src", "native/kernels", "native/crf", "native/cuda", "native/dist"].flatMap((folder) => {
     const absolute = path.join(root, folder);
     return existsSync(absolute) ? readdirSync(absolute).map((name) => path.join(absolute, name)) : [];
   });

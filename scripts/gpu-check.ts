@@ -156,6 +156,6 @@ function deviceTests(): string[] {
     path.join("test", String(name)),
   );
   return files.filter(
-    (name) => name.endsWith(".test.ts") && /describeOnDevices/.test(readFileSync(path.join(root, name), "utf8")),
+    (name) => name.endsWith(".test.ts") && /helpers\/devices\.ts/.test(readFileSync(path.join(root, name), "utf8")),
   );
 }

@@ -1,8 +1,12 @@
-/** Mean-field inference of the dense CRF in tensor operators, wherever the images and energies are; denseCrf uses it on GPUs. */
+/**
+ * Mean-field inference of the dense CRF wherever the images and energies are, in tensor operators or, where a GPU's compiler is at hand,
+ * with kernels for the lattice; denseCrf uses it on GPUs.
+ */
 import { expected } from "../errors.ts";
 import { arange, cat, full, scope, stack, type Tensor, tensor, where, zeros } from "../torch/index.ts";
 import { assertCrfParams, type CrfParams } from "./crf-params.ts";
-import { buildLattice, filter, mostGroups, type TensorLattice } from "./tensor-lattice.ts";
+import { buildLattice, filter, type Lattice, type LatticeMeans, latticeMeans } from "./lattice.ts";
+import { mostGroups } from "./lattice-numbering.ts";
 
 /** Pixels that are worked on at once: some 3 GiB at the peak, with two labelings of three labels. */
 const CHUNK = 2 ** 22;
@@ -14,12 +18,18 @@ const CHUNK = 2 ** 22;
  * @returns Q in the shape of `unary`
  * @throws CsrmError for other shapes and types
  */
-export function tensorCrf(images: Tensor, unary: Tensor, counts: readonly number[], params: CrfParams): Tensor {
+export function tensorCrf(
+  images: Tensor,
+  unary: Tensor,
+  counts: readonly number[],
+  params: CrfParams,
+  by: LatticeMeans = latticeMeans(unary.device),
+): Tensor {
   return scope(() => {
     const [batch, , , height, width] = unary.shape as [number, number, number, number, number];
     if (batch === 0) return unary.clone();
     assertInput(images, unary, counts, params);
-    const gaussian = params.gaussianCompat > 0 ? gaussianLattice(unary, params) : null;
+    const gaussian = params.gaussianCompat > 0 ? gaussianLattice(unary, params, by) : null;
     const together = mostGroups(extentsOf(height, width, params));
     const run = Math.max(1, Math.min(together, Math.floor(CHUNK / (height * width))));
     const parts: Tensor[] = [];
@@ -27,7 +37,9 @@ export function tensorCrf(images: Tensor, unary: Tensor, counts: readonly number
       const length = Math.min(run, batch - start);
       const shown = images.narrow(0, start, length);
       const energies = unary.narrow(0, start, length);
-      parts.push(scope(() => meanField(shown, energies, counts.slice(start, start + length), { params, gaussian })));
+      parts.push(
+        scope(() => meanField(shown, energies, counts.slice(start, start + length), { params, gaussian, by })),
+      );
     }
     return parts.length === 1 ? parts[0]! : cat(parts);
   });
@@ -42,6 +54,7 @@ export interface TensorCrfLabelsOptions {
   classes: readonly (readonly number[])[];
   gtProb: number;
   params: CrfParams;
+  by?: LatticeMeans;
 }
 
 /**
@@ -49,7 +62,7 @@ export interface TensorCrfLabelsOptions {
  * @returns class ids in the shape of `labels`, uint8
  * @throws CsrmError for labels that are not among their image's classes
  */
-export function tensorCrfLabels({ images, labels, classes, gtProb, params }: TensorCrfLabelsOptions): Tensor {
+export function tensorCrfLabels({ images, labels, classes, gtProb, params, by }: TensorCrfLabelsOptions): Tensor {
   return scope(() => {
     const { device } = labels;
     if (labels.dtype !== "uint8") throw expected("uint8 labels", "the CRF", labels.dtype);
@@ -68,7 +81,7 @@ export function tensorCrfLabels({ images, labels, classes, gtProb, params }: Ten
     const others = counts.map((count) => -Math.log((1 - gtProb) / Math.max(1, count - 1)));
     const other = tensor(others).to({ device }).reshape([classes.length, 1, 1, 1, 1]);
     const unary = where(given, full([], -Math.log(gtProb), { device }), other);
-    const best = tensorCrf(images, unary, counts, params).argmax(2); // [B, U, H, W]
+    const best = tensorCrf(images, unary, counts, params, by).argmax(2); // [B, U, H, W]
     return ids.gather(1, best.flatten(1)).reshape(labels.shape).to("uint8");
   });
 }
@@ -76,10 +89,12 @@ export function tensorCrfLabels({ images, labels, classes, gtProb, params }: Ten
 interface Kernels {
   params: CrfParams;
   /** Of one image's positions, the same for all. */
-  gaussian: TensorLattice | null;
+  gaussian: Lattice | null;
+  by: LatticeMeans;
 }
 
-function meanField(images: Tensor, unary: Tensor, counts: readonly number[], { params, gaussian }: Kernels): Tensor {
+function meanField(images: Tensor, unary: Tensor, counts: readonly number[], kernels: Kernels): Tensor {
+  const { params, gaussian, by } = kernels;
   const [batch, sets, labels, height, width] = unary.shape as [number, number, number, number, number];
   const pixels = height * width;
   const channels = sets * (labels - 1);
@@ -87,7 +102,7 @@ function meanField(images: Tensor, unary: Tensor, counts: readonly number[], { p
   const energies = unary.reshape([batch, sets, labels, pixels]).neg().maskedFill(absent, Number.NEGATIVE_INFINITY);
   let q = energies.softmax(2);
   if (channels > 0 && params.iterations > 0) {
-    const bilateral = params.bilateralCompat > 0 ? bilateralLattice(images, params) : null;
+    const bilateral = params.bilateralCompat > 0 ? bilateralLattice(images, params, by) : null;
     for (let i = 0; i < params.iterations; i++) {
       q = scope(() => {
         // Only differences to the first label matter to a softmax, and filters are linear.
@@ -98,11 +113,11 @@ function meanField(images: Tensor, unary: Tensor, counts: readonly number[], { p
         const messages = zeros([batch, channels, pixels], { device: unary.device });
         if (bilateral) {
           const rows = differences.transpose(0, 1).reshape([channels, batch * pixels]);
-          messages.add_(filter(bilateral, rows).reshape([channels, batch, pixels]).transpose(0, 1));
+          messages.add_(filter(bilateral, rows, by).reshape([channels, batch, pixels]).transpose(0, 1));
         }
         if (gaussian) {
           const rows = differences.reshape([batch * channels, pixels]);
-          messages.add_(filter(gaussian, rows).reshape([batch, channels, pixels]));
+          messages.add_(filter(gaussian, rows, by).reshape([batch, channels, pixels]));
         }
         const logits = energies.clone();
         logits.narrow(2, 1, labels - 1).add_(messages.reshape([batch, sets, labels - 1, pixels]));
@@ -148,15 +163,16 @@ function positions(height: number, width: number, sxy: number, device: string): 
   return [along(width).expand(shape).reshape([-1]), along(height).unsqueeze(1).expand(shape).reshape([-1])];
 }
 
-function gaussianLattice(unary: Tensor, { gaussianSxy: sxy, gaussianCompat: weight }: CrfParams): TensorLattice {
+function gaussianLattice(unary: Tensor, params: CrfParams, by: LatticeMeans): Lattice {
+  const { gaussianSxy: sxy, gaussianCompat: weight } = params;
   const [height, width] = [unary.size(-2), unary.size(-1)];
   return scope(() => {
     const features = stack(positions(height, width, sxy, unary.device), 1);
-    return buildLattice({ features, extents: [(width - 1) / sxy, (height - 1) / sxy], weight });
+    return buildLattice({ features, extents: [(width - 1) / sxy, (height - 1) / sxy], weight, by });
   });
 }
 
-function bilateralLattice(images: Tensor, params: CrfParams): TensorLattice {
+function bilateralLattice(images: Tensor, params: CrfParams, by: LatticeMeans): Lattice {
   const { bilateralSxy: sxy, bilateralSrgb: srgb, bilateralCompat: weight } = params;
   const [count, height, width] = images.shape as [number, number, number];
   return scope(() => {
@@ -167,10 +183,6 @@ function bilateralLattice(images: Tensor, params: CrfParams): TensorLattice {
       .div(srgb);
     const features = cat([where.expand([count, -1, -1]).reshape([-1, 2]), colours], 1);
     const extents = extentsOf(height, width, params);
-    const ids = arange(0, count, { device: images.device })
-      .unsqueeze(1)
-      .expand([count, height * width])
-      .reshape([-1]);
-    return buildLattice({ features, extents, weight, groups: { ids, count } });
+    return buildLattice({ features, extents, weight, groups: count, by });
   });
 }

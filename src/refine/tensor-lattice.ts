@@ -1,9 +1,10 @@
 /**
- * The permutohedral lattice (Adams, Baek and Davis 2010) in tensor operators, for pixels that live on a GPU: sorting finds the vertices,
- * index_add splats, indexSelect blurs and slices. native/crf has the one for CPUs.
+ * The permutohedral lattice (Adams, Baek and Davis 2010) in tensor operators, wherever the pixels are: sorting finds the vertices,
+ * index_add splats, indexSelect blurs and slices. lattice.ts has faster kernels for GPUs, native/crf for CPUs.
  */
-import { CsrmError } from "../errors.ts";
-import { arange, cat, ones, op, scope, stack, type Tensor, tensor, zeros } from "../torch/index.ts";
+import { arange, cat, op, scope, stack, type Tensor, tensor, zeros } from "../torch/index.ts";
+import type { Lattice } from "./lattice.ts";
+import type { Numbering } from "./lattice-numbering.ts";
 
 const unique = op("aten::_unique2");
 const searchSorted = op("aten::searchsorted.Tensor");
@@ -12,45 +13,17 @@ const scatter = op("aten::scatter.src");
 const addScaled = op("aten::add.Tensor");
 const addProduct = op("aten::addcmul_");
 
-/** A Gaussian filter over P points with d features; M vertices. */
-export interface TensorLattice {
-  /** [d + 1, P] int32: the vertices of each point's simplex. */
-  vertices: Tensor;
-  /** [d + 1, P]: each point's barycentric weights, times what normalises and weighs the filter. */
-  weights: Tensor;
-  /** Along each of d + 1 axes [M + 1] int32: the vertices before and after; M, which holds zeros, where there is none. */
-  neighbours: [before: Tensor, after: Tensor][];
-  /** M */
-  count: number;
-}
-
-export interface TensorLatticeOptions {
-  /** [P, d] float32: points in units of the kernel's widths, each feature between 0 and its extent. */
-  features: Tensor;
-  extents: readonly number[];
-  /** Factor of the filter (the Potts weight). */
-  weight: number;
-  /** [P] int64 in 0…count−1: points of different groups do not see each other. Default: all see each other. */
-  groups?: { ids: Tensor; count: number };
-}
-
 /**
- * The lattice of K̂ = D·K·D with D = 1/√(K·1), the symmetric normalisation.
- * @throws CsrmError when the extents are so large that vertices cannot be numbered
+ * @param features [P, d] float32: points in units of the kernel's widths
+ * @param groups of so many points each, one after the other, do not see each other
+ * @returns the lattice with barycentric weights
  */
-export function buildLattice(options: TensorLatticeOptions): TensorLattice {
+export function buildByOperators(features: Tensor, groups: number, numbers: Numbering): Lattice {
   return scope(() => {
-    const { features, weight } = options;
-    const { keys, weights, steps } = embed(options);
+    const { keys, weights } = embed(features, groups, numbers);
     const [distinct, places] = unique(keys, true, true, false) as [Tensor, Tensor, Tensor];
-    const lattice: TensorLattice = {
-      vertices: places.reshape(weights.shape).to("int32"),
-      weights,
-      neighbours: steps.map((step) => [neighbour(distinct, -step), neighbour(distinct, step)]),
-      count: distinct.numel,
-    };
-    const norm = filter(lattice, ones([1, features.shape[0]!], { device: features.device }));
-    return { ...lattice, weights: weights.mul(Math.sqrt(weight)).div(norm.add(1e-20).sqrt()) };
+    const neighbours = numbers.steps.map((step) => stack([neighbour(distinct, -step), neighbour(distinct, step)]));
+    return { vertices: places.reshape(weights.shape).to("int32"), weights, neighbours: stack(neighbours) };
   });
 }
 
@@ -58,15 +31,18 @@ export function buildLattice(options: TensorLatticeOptions): TensorLattice {
  * Channels before points: GPUs gather whole rows of 16 bytes, as four channels would be, thirty times slower than single numbers.
  * @param values [c, P] @returns [c, P]
  */
-export function filter({ vertices, weights, neighbours, count }: TensorLattice, values: Tensor): Tensor {
-  const corners = vertices.shape[0]!;
+export function filterByOperators({ vertices, weights, neighbours }: Lattice, values: Tensor): Tensor {
+  const corners = vertices.size(0);
   return scope(() => {
-    let sums = zeros([values.shape[0]!, count + 1], { device: values.device });
+    let sums = zeros([values.size(0), neighbours.size(2)], { device: values.device });
     for (let r = 0; r < corners; r++) {
       scope(() => void indexAdd(sums, 1, vertices.select(0, r), values.mul(weights.select(0, r))));
     }
-    for (const [before, after] of neighbours) {
-      sums = scope(() => addScaled(sums, sums.indexSelect(1, before).add_(sums.indexSelect(1, after)), 0.5));
+    for (let r = 0; r < corners; r++) {
+      sums = scope(() => {
+        const [before, after] = [0, 1].map((side) => neighbours.select(0, r).select(0, side)) as [Tensor, Tensor];
+        return addScaled(sums, sums.indexSelect(1, before).add_(sums.indexSelect(1, after)), 0.5);
+      });
     }
     const out = zeros(values.shape, { device: values.device });
     for (let r = 0; r < corners; r++) {
@@ -77,27 +53,18 @@ export function filter({ vertices, weights, neighbours, count }: TensorLattice, 
   });
 }
 
-/** How many groups of points with these extents can be numbered together; 0: not even one. */
-export function mostGroups(extents: readonly number[]): number {
-  return Math.floor(Number.MAX_SAFE_INTEGER / numbering(extents, 0).span);
-}
-
 interface Embedding {
   /** [(d + 1)·P] int64, corner by corner: the vertices' keys. */
   keys: Tensor;
   /** [d + 1, P] barycentric. */
   weights: Tensor;
-  /** What walking along each axis adds to a key. */
-  steps: number[];
 }
 
 /** The simplex around every point: which vertices it has, and how near the point is to each. */
-function embed({ features, extents, groups }: TensorLatticeOptions): Embedding {
+function embed(features: Tensor, groups: number, { scale, strides, base, span, steps }: Numbering): Embedding {
   return scope(() => {
-    const d = extents.length;
-    const points = features.shape[0]!;
+    const [points, d] = features.shape as [number, number];
     const { device } = features;
-    const { scale, strides, base, span, steps } = numbering(extents, groups?.count ?? 1);
     const elevated: Tensor[] = new Array(d + 1);
     let sum = zeros([points], { device });
     for (let j = d; j >= 1; j--) {
@@ -143,45 +110,18 @@ function embed({ features, extents, groups }: TensorLatticeOptions): Embedding {
     const stepOf = tensor(BigInt64Array.from(steps, BigInt), { device });
     let key = zeros([points], { dtype: "int64", device }).add(base);
     for (let j = 0; j < d; j++) key = key.add(nearest.select(0, j).to("int64").mul(strides[j]!));
-    if (groups) key = key.add(groups.ids.mul(span));
+    const group = arange(0, groups, { device })
+      .unsqueeze(1)
+      .expand([groups, points / groups])
+      .reshape([-1]);
+    key = key.add(group.mul(span));
     const keys = [key];
     for (let r = 0; r < d; r++) {
       key = key.add(stepOf.indexSelect(0, order.select(0, d - r)));
       keys.push(key);
     }
-    return { keys: cat(keys), weights: stack(weights), steps };
+    return { keys: cat(keys), weights: stack(weights) };
   });
-}
-
-/** Keys are linear in a vertex's first d coordinates (the last follows from them), so a step along an axis adds a constant. */
-function numbering(extents: readonly number[], groups: number) {
-  const d = extents.length;
-  const scale = extents.map((_, i) => (Math.sqrt(2 / 3) * (d + 1)) / Math.sqrt((i + 1) * (i + 2)));
-  // The ranges of the elevated coordinates: the first is a sum of all features, each further one loses a feature of its own.
-  let reach = 0;
-  const ranges: [number, number][] = new Array(d + 1);
-  for (let j = d; j >= 1; j--) {
-    ranges[j] = [-j * extents[j - 1]! * scale[j - 1]!, reach];
-    reach += extents[j - 1]! * scale[j - 1]!;
-  }
-  ranges[0] = [0, reach];
-  const strides: number[] = [];
-  let [base, span] = [0, 1];
-  for (const [low, high] of ranges.slice(0, d)) {
-    // A vertex is within d + 1 of the rounded point, which is within d + 1 of the pixel; neighbours are d + 1 further.
-    const first = Math.floor(low) - 3 * (d + 1);
-    strides.push(span);
-    base -= first * span;
-    span *= Math.ceil(high) + 3 * (d + 1) - first + 1;
-  }
-  if (span * groups > Number.MAX_SAFE_INTEGER) {
-    throw new CsrmError("expected sxy and srgb that are not tiny against the image's size and colours", {
-      code: "crf",
-    });
-  }
-  const total = strides.reduce((a, b) => a + b, 0);
-  const steps = [...strides.map((stride) => total - (d + 1) * stride), total];
-  return { scale, strides, base, span, steps };
 }
 
 /** @param keys [M] sorted @returns [M + 1] int32: where key + step is among them, else M */

@@ -1,23 +1,29 @@
-/** The dense CRF in tensor operators against the C++ one, which the golden tests hold against pydensecrf. */
-import { expect, it } from "vitest";
+/**
+ * The dense CRF in tensor operators, and with the kernels for GPUs (on a CPU the same text, one thread after the other), against the C++ one,
+ * which the golden tests hold against pydensecrf.
+ */
+import { describe, expect, it } from "vitest";
 import { type CrfParams, crfPresets } from "../../src/refine/crf-params.ts";
 import { denseCrf, denseCrfLabels } from "../../src/refine/dense-crf.ts";
+import { buildLattice, filter } from "../../src/refine/lattice.ts";
+import { mostGroups } from "../../src/refine/lattice-numbering.ts";
 import { tensorCrf, tensorCrfLabels } from "../../src/refine/tensor-crf.ts";
-import { mostGroups } from "../../src/refine/tensor-lattice.ts";
 import { unaryFromLabels } from "../../src/refine/unaries.ts";
-import { cat, liveTensors, noGrad, scope, type Tensor } from "../../src/torch/index.ts";
+import { cat, liveTensors, noGrad, scope, type Tensor, zeros } from "../../src/torch/index.ts";
 import { blocks, scene } from "../helpers/crf.ts";
-import { describeOnDevices } from "../helpers/devices.ts";
+import { devices } from "../helpers/devices.ts";
 
 const [height, width] = [45, 70];
 const images = cat([scene(height, width, 1), scene(height, width, 2)]);
 const energies = (labels: number, sets = 1) =>
   cat([0, 1].map(() => unaryFromLabels(blocks(height, width, labels, sets), { labelCount: labels })));
 
-describeOnDevices("the dense CRF in tensor operators on $device", ({ device }) => {
+const ways = devices.flatMap((device) => (["operators", "kernels"] as const).map((by) => ({ device, by })));
+
+describe.each(ways)("the dense CRF by $by on $device", ({ device, by }) => {
   const run = (unary: Tensor, counts: number[], params: CrfParams) =>
     noGrad(() =>
-      scope(() => tensorCrf(images.to({ device }), unary.to({ device }), counts, params).to({ device: "cpu" })),
+      scope(() => tensorCrf(images.to({ device }), unary.to({ device }), counts, params, by).to({ device: "cpu" })),
     );
   const difference = (unary: Tensor, counts: number[], params: CrfParams = crfPresets.labels) =>
     denseCrf({ images, unary, labelCounts: counts, params })
@@ -56,7 +62,7 @@ describeOnDevices("the dense CRF in tensor operators on $device", ({ device }) =
       [8, 0, 4, 9],
     ];
     const wanted = denseCrfLabels({ images, labels, classes });
-    const options = { images: images.to({ device }), labels: labels.to({ device }), classes, gtProb: 0.7 };
+    const options = { images: images.to({ device }), labels: labels.to({ device }), classes, gtProb: 0.7, by };
     const got = scope(() => tensorCrfLabels({ ...options, params: crfPresets.labels }).to({ device: "cpu" }));
     expect([got.dtype, got.shape]).toEqual(["uint8", wanted.shape]);
     expect(got.ne(wanted).sum().item()).toBeLessThan(wanted.numel / 1000);
@@ -73,6 +79,7 @@ describeOnDevices("the dense CRF in tensor operators on $device", ({ device }) =
         unary.narrow(0, b, 1).to({ device }),
         [3],
         crfPresets.labels,
+        by,
       );
       expect(
         together
@@ -126,15 +133,51 @@ describeOnDevices("the dense CRF in tensor operators on $device", ({ device }) =
     expect(difference(energies(3), [3, 3], fine)).toBeLessThan(1e-3);
   });
 
+  it("has the vertices, weights and neighbours that operators find, but for the vertices' order", () => {
+    const features = images
+      .narrow(0, 0, 1)
+      .reshape([height * width, 3])
+      .to("float32")
+      .div(8);
+    const five = cat([features, features.narrow(1, 0, 2).mul(0.3)], 1).to({ device });
+    const extents = [32, 32, 32, 10, 10];
+    const shapes = (["operators", by] as const).map((means) =>
+      scope(() => {
+        const lattice = buildLattice({ features: five, extents, weight: 1, groups: 2, by: means });
+        const [corners, , length] = lattice.neighbours.shape as [number, number, number];
+        const missing = lattice.neighbours
+          .eq(length - 1)
+          .sum()
+          .item();
+        const impulse = zeros([1, height * width], { device });
+        impulse.narrow(1, 99, 1).fill_(1);
+        return {
+          corners,
+          length,
+          missing,
+          weights: lattice.weights.to({ device: "cpu" }),
+          filtered: filter(lattice, impulse, means).to({ device: "cpu" }),
+        };
+      }),
+    );
+    const [wanted, got] = shapes as [(typeof shapes)[0], (typeof shapes)[0]];
+    expect([got.corners, got.length, got.missing]).toEqual([wanted.corners, wanted.length, wanted.missing]);
+    expect(wanted.length).toBeGreaterThan(1000);
+    expect(got.weights.sub(wanted.weights).abs().max().item()).toBeLessThan(1e-5);
+    expect(got.filtered.sub(wanted.filtered).abs().max().item()).toBeLessThan(1e-5);
+  });
+
   it("leaves no tensors behind, and refuses widths whose vertices cannot be numbered", () => {
     const unary = energies(3);
     const before = liveTensors();
     scope(() => {
-      tensorCrf(images.to({ device }), unary.to({ device }), [3, 3], crfPresets.labels);
+      tensorCrf(images.to({ device }), unary.to({ device }), [3, 3], crfPresets.labels, by);
     });
     expect(liveTensors()).toBe(before);
     const tiny = { ...crfPresets.labels, bilateralSrgb: 0.01 };
-    expect(() => scope(() => tensorCrf(images.to({ device }), unary.to({ device }), [3, 3], tiny))).toThrow("not tiny");
+    expect(() => scope(() => tensorCrf(images.to({ device }), unary.to({ device }), [3, 3], tiny, by))).toThrow(
+      "not tiny",
+    );
     expect(liveTensors()).toBe(before);
   });
 });
