@@ -6,15 +6,19 @@ import { Predictor } from "../src/inference/predictor.ts";
 import { labelMapOf } from "../src/inference/pseudo-labels.ts";
 import { MemoryBank } from "../src/losses/memory-bank.ts";
 import type { CSRM } from "../src/models/csrm.ts";
+import { buildModel } from "../src/models/model-file.ts";
+import { imagenet } from "../src/models/registry.ts";
 import { silentProgress } from "../src/progress.ts";
 import { Stage } from "../src/run-stage.ts";
-import { type Device, type DType, liveTensors, noGrad, scope, type Tensor } from "../src/torch/index.ts";
+import { type Device, type DType, liveTensors, noGrad, scope, setTf32, type Tensor } from "../src/torch/index.ts";
+import { Dropout } from "../src/torch/nn/index.ts";
 import { csrmStep } from "../src/training/csrm-step.ts";
+import { prepare } from "../src/training/network.ts";
 import { pseudoLabels } from "../src/training/pseudo-labels.ts";
 import { openRecipeData } from "../src/training/recipe-data.ts";
 import { pretrainStage, trainStage } from "../src/training/stages.ts";
 import { describeOnDevices } from "./helpers/devices.ts";
-import { fillInput } from "./helpers/fill.ts";
+import { fillInput, fillModule } from "./helpers/fill.ts";
 import { temporaryFolder, tinyData, tinyRecipe } from "./helpers/tiny.ts";
 import { picture, tinyNetwork } from "./inference/tiny.ts";
 import { CLASSES, smallRecipe, stepInput, type TinyNetwork, type TinyStep } from "./training/tiny-network.ts";
@@ -46,6 +50,39 @@ describeOnDevices("on $device", ({ device }) => {
     for (const [i, [name, gradient]] of here.gradients.entries()) {
       expect(gradient === null, name).toBe(there.gradients[i]![1] === null);
       if (gradient) expect(distance(gradient, there.gradients[i]![1]!), name).toBeLessThan(1e-8);
+    }
+  });
+
+  it("a ResNeSt's outputs and gradients are those of the CPU", () => {
+    const state = noGrad(() => {
+      const model = resnestCsrm();
+      fillModule(model, "network");
+      return model;
+    });
+    const once = (where: Device) => {
+      const model = resnestCsrm();
+      model.copyFrom(state);
+      prepare(model, { batch_norm: "frozen", freeze: "none" }, where);
+      // Dropout draws differently on a GPU; everything else is as in training.
+      Dropout.prototype.forward = (x: Tensor) => x;
+      const x = fillInput("images", [2, 3, 64, 64]).to({ device: where });
+      const { logits, cam, seg, rep } = model.forward(x);
+      [cam!, seg!, rep!].reduce((sum, out) => sum.add(out.mul(out).mean()), logits.sum()).backward();
+      const gradients = [...model.namedParameters()].map(([name, parameter]) => [name, parameter.grad] as const);
+      return { outputs: [logits, cam!, seg!, rep!], gradients };
+    };
+    const forward = Dropout.prototype.forward;
+    setTf32(false);
+    try {
+      const [here, there] = [once("cpu"), once(device)];
+      for (const [i, output] of here.outputs.entries()) expect(distance(output, there.outputs[i]!)).toBeLessThan(1e-4);
+      for (const [i, [name, gradient]] of here.gradients.entries()) {
+        expect(gradient === null, name).toBe(there.gradients[i]![1] === null);
+        if (gradient) expect(distance(gradient, there.gradients[i]![1]!), name).toBeLessThan(1e-2);
+      }
+    } finally {
+      Dropout.prototype.forward = forward;
+      setTf32(true);
     }
   });
 
@@ -147,6 +184,21 @@ describeOnDevices("training on $device", ({ device }) => {
     for (const line of records) expect(Number.isFinite(JSON.parse(line).total)).toBe(true);
   });
 });
+
+function resnestCsrm(): CSRM {
+  return buildModel({
+    ...imagenet,
+    ...{
+      kind: "csrm",
+      backbone: "resnest50",
+      outputStride: 16,
+      padding: "symmetric",
+      headChannels: 32,
+      decoderStride: 4,
+    },
+    classes: { ids: [0, 1, 2, 3], names: ["a", "b", "c", "d"] },
+  });
+}
 
 /** The same step on another device. */
 function onDevice(input: TinyStep, device: Device, dtype: DType): TinyStep {

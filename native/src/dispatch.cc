@@ -102,7 +102,6 @@ napi_value results_of(napi_env env, const Operator& op, std::vector<c10::IValue>
     napi_create_array_with_length(env, stack.size(), &result);
     for (uint32_t i = 0; i < stack.size(); ++i) napi_set_element(env, result, i, result_of(env, op, i, std::move(stack[i])));
   }
-  HandleTable::get().report_memory(env);
   return result;
 }
 

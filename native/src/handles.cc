@@ -53,16 +53,24 @@ void HandleTable::release(double handle) {
   s.tensor = at::Tensor();
   s.generation = (s.generation + 1) % kGenerations;
   bytes_ -= s.bytes;
+  if (s.collectable) collectable_bytes_ -= s.bytes;
+  s.collectable = false;
   --live_;
   free_.push_back(static_cast<uint32_t>(slot));
 }
 
+void HandleTable::collectable(double handle) {
+  Slot& s = slots_[slot_of(handle)];
+  if (!s.collectable) collectable_bytes_ += s.bytes;
+  s.collectable = true;
+}
+
 void HandleTable::report_memory(napi_env env) {
-  const int64_t change = bytes_ - reported_;
+  const int64_t change = collectable_bytes_ - reported_;
   if (std::llabs(change) < kReportStep) return;
   int64_t total = 0;
   napi_adjust_external_memory(env, change, &total);
-  reported_ = bytes_;
+  reported_ = collectable_bytes_;
 }
 
 }  // namespace csrm

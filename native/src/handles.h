@@ -21,7 +21,10 @@ class HandleTable {
   int64_t live() const { return live_; }
   int64_t bytes() const { return bytes_; }
 
-  // Tells V8 how much memory hides behind the handles; in steps, because each call costs as much as a small operator.
+  // From here on JavaScript's garbage collector decides when this tensor goes, so it is told how much memory that frees. It is not told
+  // of tensors that a scope will end: it could not free them, and would try again and again.
+  void collectable(double handle);
+  // In steps, because each call costs as much as a small operator.
   void report_memory(napi_env env);
 
  private:
@@ -29,12 +32,14 @@ class HandleTable {
     at::Tensor tensor;
     uint32_t generation = 0;
     int64_t bytes = 0;
+    bool collectable = false;
   };
   size_t slot_of(double handle) const;
   std::vector<Slot> slots_{1};  // slot 0 stays empty: handle 0 means "no tensor"
   std::vector<uint32_t> free_;
   int64_t live_ = 0;
   int64_t bytes_ = 0;
+  int64_t collectable_bytes_ = 0;
   int64_t reported_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/api/include/torch/version.h>
 
+#include "../cuda/driver.h"
 #include "compat.h"
 #include "convert.h"
 #include "errors.h"
@@ -39,6 +40,9 @@ napi_value versions(napi_env env, napi_callback_info) {
     set(env, result, "config", at::show_config());
     set(env, result, "parallel", at::get_parallel_info());
     set(env, result, "cudaDevices", at::hasCUDA() ? device_count(at::kCUDA) : 0);
+    napi_value kernels;
+    napi_get_boolean(env, at::hasCUDA() && cuda::can_compile(), &kernels);
+    napi_set_named_property(env, result, "cudaKernels", kernels);
     return result;
   });
 }
@@ -109,6 +113,16 @@ napi_value autocast(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value tf32(napi_env env, napi_callback_info info) {
+  Arguments<1> given(env, info);
+  return guarded(env, [&]() -> napi_value {
+    bool on = false;
+    napi_get_value_bool(env, given[0], &on);
+    at::globalContext().setAllowTF32CuDNN(on);
+    return nullptr;
+  });
+}
+
 napi_value flush_denormal(napi_env env, napi_callback_info info) {
   Arguments<1> given(env, info);
   bool on = false;
@@ -123,7 +137,7 @@ napi_value flush_denormal(napi_env env, napi_callback_info info) {
 const std::vector<Export>& runtime_exports() {
   static const std::vector<Export> list = {{"versions", versions},   {"threads", threads},        {"manualSeed", manual_seed},
                                            {"rngState", rng_state},  {"setRngState", set_rng_state}, {"autocast", autocast},
-                                           {"flushDenormal", flush_denormal}};
+                                           {"flushDenormal", flush_denormal}, {"tf32", tf32}};
   return list;
 }
 

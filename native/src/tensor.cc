@@ -76,6 +76,15 @@ napi_value release(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value collectable(napi_env env, napi_callback_info info) {
+  Arguments<1> given(env, info);
+  return guarded(env, [&]() -> napi_value {
+    HandleTable::get().collectable(to_double(env, given[0]));
+    HandleTable::get().report_memory(env);
+    return nullptr;
+  });
+}
+
 napi_value live(napi_env env, napi_callback_info) { return number(env, static_cast<double>(HandleTable::get().live())); }
 napi_value live_bytes(napi_env env, napi_callback_info) { return number(env, static_cast<double>(HandleTable::get().bytes())); }
 
@@ -89,6 +98,7 @@ const std::vector<Export>& tensor_exports() {
                                            {"isChannelsLast", is_channels_last},
                                            {"item", item},
                                            {"release", release},
+                                           {"collectable", collectable},
                                            {"liveTensors", live},
                                            {"liveBytes", live_bytes},
                                            {"fromTypedArray", from_typed_array},

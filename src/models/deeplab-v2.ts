@@ -4,9 +4,17 @@
  */
 import { expected } from "../errors.ts";
 import { F, noGrad, scope, type Tensor } from "../torch/index.ts";
-import { BatchNorm2d, Conv2d, convNorm, type Initialiser, type Layer, Module, normalInit } from "../torch/nn/index.ts";
+import {
+  type AfterNorm,
+  BatchNorm2d,
+  Conv2d,
+  convNorm,
+  type Initialiser,
+  type Layer,
+  Module,
+  normalInit,
+} from "../torch/nn/index.ts";
 import { conv } from "./residual.ts";
-import { residual } from "./resnet.ts";
 
 /** Subtracted from the channels blue, green and red of bytes; nothing divides them. */
 export const DEEPLAB_V2_MEAN_BGR = [104.008, 116.669, 122.675] as const;
@@ -22,7 +30,7 @@ const STAGES = [
   { blocks: 3, planes: 512, stride: 1, dilation: 4 },
 ] as const;
 
-/** Convolution and batch normalisation, without a ReLU. */
+/** Convolution and batch normalisation, and what is asked for after them. */
 class ConvNorm extends Module {
   readonly conv: Conv2d;
   readonly bn: BatchNorm2d;
@@ -33,8 +41,8 @@ class ConvNorm extends Module {
     this.bn = new BatchNorm2d(outChannels);
   }
 
-  forward(x: Tensor): Tensor {
-    return convNorm(x, this.conv, this.bn);
+  forward(x: Tensor, after: AfterNorm = {}): Tensor {
+    return convNorm(x, this.conv, this.bn, after);
   }
 }
 
@@ -44,7 +52,7 @@ class Stem extends Module {
 
   forward(x: Tensor): Tensor {
     return scope(() => {
-      const y = F.relu(this.conv1.forward(x), { inplace: true });
+      const y = this.conv1.forward(x, { relu: true });
       return F.maxPool2d(y, 3, { stride: 2, padding: 1, ceilMode: true });
     });
   }
@@ -67,9 +75,8 @@ class Block extends Module {
 
   forward(x: Tensor): Tensor {
     return scope(() => {
-      let y = F.relu(this.reduce.forward(x), { inplace: true });
-      y = F.relu(this.conv3x3.forward(y), { inplace: true });
-      return residual(this.increase.forward(y), this.shortcut?.forward(x) ?? x);
+      const y = this.conv3x3.forward(this.reduce.forward(x, { relu: true }), { relu: true });
+      return this.increase.forward(y, { more: this.shortcut?.forward(x) ?? x, relu: true });
     });
   }
 }

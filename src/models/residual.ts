@@ -99,7 +99,7 @@ export class ResidualBackbone extends Backbone {
         y = last.run(y, 0, last.length - 1);
         last = last.at(last.length - 1) as Conv2d;
       }
-      y = F.relu(convNorm(y, last, this.bn1), { inplace: true }); // [B, stem, H/2, W/2]
+      y = convNorm(y, last, this.bn1, { relu: true }); // [B, stem, H/2, W/2]
       return F.maxPool2d(y, 3, { stride: 2, padding: 1 }); // [B, stem, H/4, W/4]
     });
   }

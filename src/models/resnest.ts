@@ -1,5 +1,5 @@
 /** ResNeSt-50, -101, -200 and -269 (Zhang et al. 2020), fast variant off: radix 2, cardinality 1, deep stem, average-pool strides. */
-import { F, scope, type Tensor } from "../torch/index.ts";
+import { scope, type Tensor } from "../torch/index.ts";
 import {
   AvgPool2d,
   BatchNorm2d,
@@ -12,7 +12,6 @@ import {
 } from "../torch/nn/index.ts";
 import { type BackboneOptions, backboneDefaults } from "./backbone.ts";
 import { type BlockBuilder, conv, ResidualBackbone } from "./residual.ts";
-import { residual } from "./resnet.ts";
 import { SplAtConv2d } from "./splat.ts";
 
 type Block = Parameters<BlockBuilder>[0];
@@ -43,10 +42,10 @@ class SplAtBottleneck extends Module {
 
   forward(x: Tensor): Tensor {
     return scope(() => {
-      let y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
+      let y = convNorm(x, this.conv1, this.bn1, { relu: true });
       y = this.conv2.forward(y);
       if (this.avd_layer) y = this.avd_layer.forward(y);
-      return residual(convNorm(y, this.conv3, this.bn3), this.downsample?.forward(x) ?? x);
+      return convNorm(y, this.conv3, this.bn3, { more: this.downsample?.forward(x) ?? x, relu: true });
     });
   }
 }

@@ -1,5 +1,5 @@
 /** ResNet-18, -34, -50 and -101 (He et al. 2016), as in torchvision: the stride sits in the bottleneck's 3×3 convolution. */
-import { F, scope, type Tensor } from "../torch/index.ts";
+import { scope, type Tensor } from "../torch/index.ts";
 import { BatchNorm2d, type Conv2d, convNorm, Module, Sequential } from "../torch/nn/index.ts";
 import { type BackboneOptions, backboneDefaults } from "./backbone.ts";
 import { type BlockBuilder, conv, ResidualBackbone } from "./residual.ts";
@@ -25,8 +25,8 @@ class BasicBlock extends Module {
 
   forward(x: Tensor): Tensor {
     return scope(() => {
-      const y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
-      return residual(convNorm(y, this.conv2, this.bn2), this.downsample?.forward(x) ?? x);
+      const y = convNorm(x, this.conv1, this.bn1, { relu: true });
+      return convNorm(y, this.conv2, this.bn2, { more: this.downsample?.forward(x) ?? x, relu: true });
     });
   }
 }
@@ -54,16 +54,11 @@ class Bottleneck extends Module {
 
   forward(x: Tensor): Tensor {
     return scope(() => {
-      let y = F.relu(convNorm(x, this.conv1, this.bn1), { inplace: true });
-      y = F.relu(convNorm(y, this.conv2, this.bn2), { inplace: true });
-      return residual(convNorm(y, this.conv3, this.bn3), this.downsample?.forward(x) ?? x);
+      let y = convNorm(x, this.conv1, this.bn1, { relu: true });
+      y = convNorm(y, this.conv2, this.bn2, { relu: true });
+      return convNorm(y, this.conv3, this.bn3, { more: this.downsample?.forward(x) ?? x, relu: true });
     });
   }
-}
-
-/** relu(y + shortcut), writing into y, which nobody else reads: the gradient of a convolution does not need its output. */
-export function residual(y: Tensor, shortcut: Tensor): Tensor {
-  return F.relu(y.add_(shortcut), { inplace: true });
 }
 
 /** The shortcut's convolution and normalisation, where the shapes differ. */

@@ -1,7 +1,9 @@
 /** Split-attention convolution of ResNeSt (Zhang et al. 2020, github.com/zhanghang1989/ResNeSt), cardinality 1. */
-import { F, scope, type Tensor } from "../torch/index.ts";
+import { kernelsTake, op, scope, type Tensor } from "../torch/index.ts";
 import { BatchNorm2d, Conv2d, convNorm, kaimingNormal, Module } from "../torch/nn/index.ts";
 import { conv } from "./residual.ts";
+
+const attend = op("csrm::gpu_attend");
 
 /** Splits of the channels among which the attention chooses. */
 const RADIX = 2;
@@ -37,15 +39,17 @@ export class SplAtConv2d extends Module {
 
   private attend(x: Tensor): Tensor {
     const c = this.channels;
-    const y = F.relu(convNorm(x, this.conv, this.bn0), { inplace: true }); // [B, 2c, H, W]
+    const y = convNorm(x, this.conv, this.bn0, { relu: true }); // [B, 2c, H, W]
     const pooled = y.mean([2, 3]).reshape([-1, RADIX, c]).sum(1).reshape([-1, c, 1, 1]); // [B, c, 1, 1]
-    const hidden = F.relu(convNorm(pooled, this.fc1, this.bn1), { inplace: true });
+    const hidden = convNorm(pooled, this.fc1, this.bn1, { relu: true });
     const logits = this.fc2.forward(hidden).reshape([-1, RADIX, c]); // [B, R, c]
     // Autocast computes the softmax in float32; the cast keeps the large maps in y's type.
-    const attention = logits
+    const shares = logits
       .softmax(1)
       .to(y.dtype)
-      .reshape([-1, RADIX * c, 1, 1]); // [B, 2c, 1, 1]
+      .reshape([-1, RADIX * c]); // [B, 2c]
+    if (kernelsTake(y) && c % 4 === 0) return attend(y, shares);
+    const attention = shares.reshape([-1, RADIX * c, 1, 1]);
     const first = y.narrow(1, 0, c).mul(attention.narrow(1, 0, c));
     return first.add_(y.narrow(1, c, c).mul(attention.narrow(1, c, c))); // [B, c, H, W]
   }

@@ -1,5 +1,6 @@
 /** Layers as functions: PyTorch's torch.nn.functional with named options. Images are [B, C, H, W]. */
 import { expected } from "../errors.ts";
+import { bilinearByProducts } from "./bilinear.ts";
 import type { DType } from "./dtype.ts";
 import { op } from "./op.ts";
 import type { Tensor } from "./tensor.ts";
@@ -75,6 +76,10 @@ function interpolate(
   const factors = scale === undefined ? null : [scale, scale];
   const target = size ?? null;
   if (mode === "nearest") return ops.nearest(input, target, factors);
+  if (mode === "bilinear" && input.ndim === 4 && input.device.startsWith("cuda")) {
+    const wanted = size ?? (input.shape.slice(2).map((side) => Math.floor(side * scale!)) as [number, number]);
+    return bilinearByProducts(input, { size: wanted, alignCorners, scale: scale ?? null });
+  }
   return mode === "bilinear"
     ? ops.bilinear(input, target, alignCorners, factors)
     : ops.bicubic(input, target, alignCorners, factors);

@@ -36,6 +36,8 @@ interface Native {
   isChannelsLast(tensor: Handle): boolean;
   item(tensor: Handle): number;
   release(tensor: Handle): void;
+  /** From here on the garbage collector decides when the tensor goes. */
+  collectable(tensor: Handle): void;
   liveTensors(): number;
   liveBytes(): number;
   fromTypedArray(array: ArrayBufferView, dtype: string, shape: readonly number[]): Handle;
@@ -53,13 +55,14 @@ interface Native {
   setGrad(tensor: Handle, gradient: Handle): void;
   /** Sets the mode when given one; returns the mode before. */
   gradMode(enabled?: boolean): boolean;
-  versions(): { libtorch: string; config: string; parallel: string; cudaDevices: number };
+  versions(): { libtorch: string; config: string; parallel: string; cudaDevices: number; cudaKernels: boolean };
   threads(count?: number): number;
   manualSeed(seed: number): void;
   rngState(device: string): Handle;
   setRngState(device: string, state: Handle): void;
   autocast(device: string, enabled: boolean, dtype: string): [enabled: boolean, dtype: string];
   flushDenormal(on: boolean): boolean;
+  tf32(on: boolean): void;
   distBackends(): string[];
   distJoin(
     rank: number,

@@ -165,6 +165,7 @@ export interface OperatorTable {
   "aten::unsqueeze": (self: Tensor, dim: number) => Tensor;
   "aten::upsample_bicubic2d.vec": (input: Tensor, output_size: readonly number[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null) => Tensor;
   "aten::upsample_bilinear2d.vec": (input: Tensor, output_size: readonly number[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null) => Tensor;
+  "aten::upsample_linear1d.vec": (input: Tensor, output_size: readonly number[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null) => Tensor;
   "aten::upsample_nearest2d.vec": (input: Tensor, output_size?: readonly number[] | null, scale_factors?: readonly number[] | null) => Tensor;
   "aten::view": (self: Tensor, size: readonly number[]) => Tensor;
   "aten::where.ScalarOther": (condition: Tensor, self: Tensor, other: number | boolean) => Tensor;
@@ -176,8 +177,13 @@ export interface OperatorTable {
   "csrm::dense_crf": (images: Tensor, unary: Tensor, n_labels: Tensor, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
   "csrm::dense_crf_labels": (images: Tensor, labels: Tensor, classes: Tensor, gt_prob: number, gaussian_sxy: number, gaussian_compat: number, bilateral_sxy: number, bilateral_srgb: number, bilateral_compat: number, iterations: number) => Tensor;
   "csrm::dropout": (x: Tensor, p: number) => Tensor;
+  "csrm::gpu_attend": (maps: Tensor, weights: Tensor) => Tensor;
+  "csrm::gpu_group_norm": (x: Tensor, groups: number, weight: Tensor, bias: Tensor, eps: number, relu: boolean) => Tensor;
+  "csrm::gpu_norm_act": (x: Tensor, more: Tensor | null | undefined, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: number, relu: boolean) => Tensor;
   "csrm::group_norm_relu": (x: Tensor, groups: number, weight: Tensor, bias: Tensor, eps: number, relu: boolean) => Tensor;
   "csrm::largest_of_all": (x: Tensor) => Tensor;
+  "csrm::lattice_build": (features: Tensor, grouped: number, scale: readonly number[], strides: readonly number[], steps: readonly number[], base: number, span: number) => [Tensor, Tensor, Tensor];
+  "csrm::lattice_filter": (values: Tensor, vertices: Tensor, weights: Tensor, neighbours: Tensor) => Tensor;
   "csrm::recolour_": (pixels: Tensor, kinds: readonly number[], amounts: readonly number[], sigma: number) => Tensor;
   "csrm::relu6": (self: Tensor) => Tensor;
   "csrm::upsampled_taps": (taps: Tensor, base: Tensor) => Tensor;

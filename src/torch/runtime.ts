@@ -14,6 +14,8 @@ export interface RuntimeInfo {
   bf16: boolean;
   threads: number;
   cudaDevices: number;
+  /** Whether csrm's own kernels for GPUs can be compiled (by NVRTC, which comes with libtorch); without, operators do their work. */
+  cudaKernels: boolean;
   /** How several processes can talk: "gloo" (tensors on CPUs), "nccl" (GPUs). */
   processGroups: string[];
   /** libtorch's own description of how it was built. */
@@ -21,13 +23,14 @@ export interface RuntimeInfo {
 }
 
 export function runtimeInfo(): RuntimeInfo {
-  const { libtorch, config, cudaDevices } = native.versions();
+  const { libtorch, config, cudaDevices, cudaKernels } = native.versions();
   return {
     libtorch,
     cpuCapability: /CPU capability usage: (.*)/.exec(config)?.[1] ?? "unknown",
     bf16: cpuHasBf16(),
     threads: native.threads(),
     cudaDevices,
+    cudaKernels,
     processGroups: native.distBackends(),
     config,
   };
@@ -65,6 +68,11 @@ export function setRngState(state: Tensor, device: Device = "cpu"): void {
 /** Treats denormal numbers as zero, which the CPU computes much faster. Returns false where the CPU cannot. */
 export function setFlushDenormal(on: boolean): boolean {
   return native.flushDenormal(on);
+}
+
+/** Whether GPUs may round float32 to 10 bits of mantissa in convolutions, which is several times as fast; libtorch's default is true. */
+export function setTf32(on: boolean): void {
+  native.tf32(on);
 }
 
 export interface AutocastOptions {

@@ -16,11 +16,16 @@ const scopes: Set<Disposable>[] = [];
 
 const finalizers = new FinalizationRegistry<Handle>((handle) => native.release(handle));
 
+function leaveToCollector(tensor: Disposable): void {
+  finalizers.register(tensor, tensor.handle, tensor);
+  native.collectable(tensor.handle);
+}
+
 /** Files a new tensor with the innermost scope, or with the finalizer where there is none. */
 export function adopt(tensor: Disposable): void {
   const innermost = scopes[scopes.length - 1];
   if (innermost) innermost.add(tensor);
-  else finalizers.register(tensor, tensor.handle, tensor);
+  else leaveToCollector(tensor);
 }
 
 /** Forgets a tensor that is being disposed. */
@@ -36,7 +41,7 @@ export function disown(tensor: Disposable): void {
 export function keep<T extends Disposable>(tensor: T): T {
   for (let i = scopes.length - 1; i >= 0; i--) {
     if (scopes[i]!.delete(tensor)) {
-      finalizers.register(tensor, tensor.handle, tensor);
+      leaveToCollector(tensor);
       break;
     }
   }

@@ -1,16 +1,41 @@
-/** A convolution followed by batch normalisation, as one convolution where the normalisation is a constant affine map. */
-import { scope, type Tensor } from "../index.ts";
+/** A convolution followed by batch normalisation, as one where the normalisation is a constant affine map, and by what comes after. */
+
+import { hasGpuKernels, kernelsTake } from "../gpu-kernels.ts";
+import { F, isGradEnabled, op, scope, type Tensor } from "../index.ts";
 import type { Conv2d } from "./conv.ts";
 import type { BatchNorm2d } from "./norm.ts";
 
+const normAct = op("csrm::gpu_norm_act");
+
+export interface AfterNorm {
+  /** Added to the normalised map; of its shape. */
+  more?: Tensor;
+  /** Then rectified. */
+  relu?: boolean;
+}
+
 /**
- * norm(conv(x)). With running statistics the scale goes into the weight and the shift into the bias: the map is then not
- * read and written again, forward or backward, and gradients reach all parameters as before.
+ * relu(norm(conv(x)) + more). With running statistics the scale goes into the weight and the shift into the bias: the map is then not
+ * read and written again, forward or backward, and gradients reach all parameters as before. On GPUs, where adding a bias to a
+ * channels-last map takes as long as the convolution, one kernel does everything after it.
  */
-export function convNorm(x: Tensor, conv: Conv2d, norm: BatchNorm2d): Tensor {
-  if (!norm.usesRunningStatistics || conv.bias !== null) return norm.forward(conv.forward(x));
+export function convNorm(x: Tensor, conv: Conv2d, norm: BatchNorm2d, after: AfterNorm = {}): Tensor {
   return scope(() => {
+    if (!norm.usesRunningStatistics || conv.bias !== null) return follow(norm.forward(conv.forward(x)), after);
+    const { weight, bias, running_mean: mean, running_var: variance, eps } = norm;
+    const learns = isGradEnabled() && (weight.requiresGrad || bias.requiresGrad);
+    if (hasGpuKernels(x.device) && weight.dtype === "float32" && !learns) {
+      const y = conv.forward(x);
+      if (!kernelsTake(y)) return follow(norm.forward(y), after);
+      return normAct(y, after.more ?? null, mean, variance, weight, bias, eps, after.relu ?? false);
+    }
     const { scale, shift } = norm.affine();
-    return conv.convolve(x, conv.weight.mul(scale.reshape([-1, 1, 1, 1])), shift);
+    return follow(conv.convolve(x, conv.weight.mul(scale.reshape([-1, 1, 1, 1])), shift), after);
   });
+}
+
+/** Writes into y, which nobody else reads: neither a convolution nor a normalisation needs its output for its gradient. */
+function follow(y: Tensor, { more, relu = false }: AfterNorm): Tensor {
+  if (more) y.add_(more);
+  return relu ? F.relu(y, { inplace: true }) : y;
 }

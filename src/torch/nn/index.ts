@@ -1,7 +1,7 @@
 /** Network layers with PyTorch's semantics and state-dict names. */
 export { GELU, Identity, ReLU, ReLU6 } from "./activation.ts";
 export { Conv2d, type Conv2dOptions, type Padding } from "./conv.ts";
-export { convNorm } from "./conv-norm.ts";
+export { type AfterNorm, convNorm } from "./conv-norm.ts";
 export { Dropout } from "./dropout.ts";
 export { type Initialiser, initialise, kaimingNormal, normalInit, uniformInit, withoutInit } from "./init.ts";
 export { Linear, type LinearOptions } from "./linear.ts";

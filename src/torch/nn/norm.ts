@@ -1,10 +1,12 @@
 /** Batch, group and layer normalisation. */
 import { expected } from "../../errors.ts";
+import { kernelsTake } from "../gpu-kernels.ts";
 import { F, noGrad, ones, op, scope, type Tensor, zeros } from "../index.ts";
 import { Module } from "./module.ts";
 import { buffer, parameter } from "./parameter.ts";
 
 const groupNormRelu = op("csrm::group_norm_relu");
+const gpuGroupNorm = op("csrm::gpu_group_norm");
 
 export interface BatchNorm2dOptions {
   eps?: number;
@@ -91,6 +93,8 @@ export class GroupNorm extends Module {
     if (x.device === "cpu" && x.ndim === 4 && x.dtype !== "float16") {
       return groupNormRelu(x, groups, weight, bias, eps, relu);
     }
+    const fits = weight.dtype === "float32" && weight.numel % (4 * groups) === 0;
+    if (fits && kernelsTake(x)) return gpuGroupNorm(x, groups, weight, bias, eps, relu);
     return scope(() => {
       const y = F.groupNorm(x.to(weight.dtype), groups, { weight, bias, eps }).to(x.dtype);
       return relu ? F.relu(y) : y;

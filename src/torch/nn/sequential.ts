@@ -39,8 +39,8 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
 }
 
 /**
- * Layers applied one after the other. A convolution directly followed by batch normalisation is run as one (conv-norm.ts), and so is
- * a group normalisation directly followed by a ReLU.
+ * Layers applied one after the other. A convolution directly followed by batch normalisation, and perhaps a ReLU, is run as one
+ * (conv-norm.ts), and so is a group normalisation directly followed by a ReLU.
  */
 export class Sequential extends ModuleList<Layer> {
   constructor(...layers: Layer[]) {
@@ -59,8 +59,9 @@ export class Sequential extends ModuleList<Layer> {
         const layer = this.at(index);
         const next = index + 1 < to ? this.at(index + 1) : null;
         if (layer instanceof Conv2d && next instanceof BatchNorm2d) {
-          y = convNorm(y, layer, next);
-          index++;
+          const relu = index + 2 < to && this.at(index + 2) instanceof ReLU;
+          y = convNorm(y, layer, next, { relu });
+          index += relu ? 2 : 1;
         } else if (layer instanceof GroupNorm && next instanceof ReLU) {
           y = layer.forward(y, { relu: true });
           index++;
