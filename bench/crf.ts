@@ -3,9 +3,10 @@
  * fp32, two threads), in turn in one run, beside what pydensecrf takes of the same yardstick; and what a second thread gains on one
  * image and on a batch. `npm run bench -- crf`
  */
+import { setTimeout } from "node:timers/promises";
 import { renderScene } from "../src/data/toy/scene.ts";
 import { denseCrfLabels } from "../src/refine/dense-crf.ts";
-import { fromTypedArray, randn, scope, setThreads, type Tensor } from "../src/torch/index.ts";
+import { fromTypedArray, getThreads, randn, scope, setThreads, type Tensor } from "../src/torch/index.ts";
 import { parseCase, roundsOf } from "./lib/options.ts";
 import { type Row, report } from "./lib/result.ts";
 import { duration, significant } from "./lib/table.ts";
@@ -75,8 +76,13 @@ function crfOf({ size, labels, each }: Problem, count: number): () => void {
       refined.flatten().narrow(0, 0, 1).toArray();
     });
 }
-const on = (threads: number, body: () => void) => () => {
-  setThreads(threads);
+/** libtorch's other pool begins anew with another number of threads, and its new ones spin for 25 ms, on cores that the CRF would have. */
+const SETTLED = 200;
+const on = (threads: number, body: () => void) => async () => {
+  if (getThreads() !== threads) {
+    setThreads(threads);
+    await setTimeout(SETTLED);
+  }
   return secondsOf(body);
 };
 
@@ -85,7 +91,7 @@ const sides = {
   yardstick,
   ...Object.fromEntries(problems.map((problem) => [problem.what, on(1, crfOf(problem, 1))])),
 };
-for (const side of Object.values(sides)) side();
+for (const side of Object.values(sides)) await side();
 const measured = await inTurn<string>(rounds, sides);
 const yards = measured.yardstick!;
 const rows = problems.map(({ what, size, labels, each }): Row => {

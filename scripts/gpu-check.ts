@@ -6,7 +6,7 @@ import type { Result } from "../bench/lib/result.ts";
 import type { Suite } from "../bench/lib/suite.ts";
 import { requireDevice } from "../src/cli/device.ts";
 import { writeFileAtomicSync } from "../src/files.ts";
-import { runtimeInfo } from "../src/torch/index.ts";
+import { runtimeInfo, whyNoGpuKernels } from "../src/torch/index.ts";
 import { allowance, epochSeconds, parseCheck, stepNote } from "./gpu-budget.ts";
 import { gpuName, type Usage, usageOf, watchGpu } from "./gpu-watch.ts";
 import { runLimited } from "./run-limited.ts";
@@ -31,11 +31,12 @@ requireDevice(device);
 const folder = mkdtempSync(path.join(tmpdir(), "csrm-gpu-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const { libtorch, cudaDevices } = runtimeInfo();
+const noKernels = whyNoGpuKernels(device);
 const parts: Record<string, object> = {};
 const report: { [key: string]: unknown; failed: string[]; suite?: Suite } = {
   kind: "csrm gpu check",
   gpu: gpuName(gpu),
-  ...{ libtorch, cudaDevices, device, quick, budget, parts },
+  ...{ libtorch, cudaDevices, noKernels, device, quick, budget, parts },
   build_seconds: options.spent,
   failed: [],
 };

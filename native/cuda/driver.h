@@ -7,8 +7,8 @@
 
 namespace csrm::cuda {
 
-/// Whether NVRTC and the driver can be loaded.
-bool can_compile();
+/// Why no kernel can be compiled for a GPU; empty where one can. Tried once for each.
+std::string why_not(int device);
 
 /// Runs a kernel on at least `threads` threads of the tensors' device; `arguments` points to its parameters. The program's text, which must
 /// be of static storage, is compiled once for each device.

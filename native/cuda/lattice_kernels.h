@@ -2,7 +2,7 @@
 // clang-format off
 KERNELS(
 
-// How vertices become numbers (numbering() in src/refine/tensor-lattice.ts), for up to five features.
+// How vertices become numbers (src/refine/lattice-numbering.ts), for up to five features.
 struct Numbering {
   float scale[5];
   int64 strides[5];
@@ -71,7 +71,7 @@ DEVICE void embed(const float* features, int64 points, int64 grouped, Numbering 
     nearest[j] -= shift;
     const int place = rank[j] - shift;
     const float distance = (at[j] - nearest[j]) * (1.0f / (D + 1));
-    for (int k = 0; k <= D; k++) {  // places known when compiled keep the arrays in registers
+    for (int k = 0; k <= D; k++) {
       if (k == place) {
         sorted[k] = distance;
         order[k] = j;

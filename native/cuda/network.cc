@@ -34,6 +34,11 @@ using T = bfloat16;
 const std::string kProgram = std::string(kPrelude) + "typedef bfloat16 T;\n" + kKernels;
 #include "network_kernels.h"
 }  // namespace of_bfloat16
+namespace of_float16 {
+using T = float16;
+const std::string kProgram = std::string(kPrelude) + "typedef float16 T;\n" + kKernels;
+#include "network_kernels.h"
+}  // namespace of_float16
 
 /// Runs the kernel for the type of x, which arguments may call T.
 #define RUN(kernel, x, threads, ...)                                                                           \
@@ -41,6 +46,9 @@ const std::string kProgram = std::string(kPrelude) + "typedef bfloat16 T;\n" + k
     if ((x).scalar_type() == at::kFloat) {                                                                     \
       using T = float;                                                                                         \
       run(of_float::kProgram.c_str(), #kernel, of_float::kernel, (x).device(), threads, __VA_ARGS__);          \
+    } else if ((x).scalar_type() == at::kHalf) {                                                               \
+      using T = float16;                                                                                       \
+      run(of_float16::kProgram.c_str(), #kernel, of_float16::kernel, (x).device(), threads, __VA_ARGS__);      \
     } else {                                                                                                   \
       using T = bfloat16;                                                                                      \
       run(of_bfloat16::kProgram.c_str(), #kernel, of_bfloat16::kernel, (x).device(), threads, __VA_ARGS__);    \
@@ -65,12 +73,21 @@ T* data(const at::Tensor& tensor) {
 
 void check_maps(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 4 && x.size(1) % 4 == 0, "expected maps [B, C, H, W] with a multiple of four channels, got ", x.sizes());
-  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16, "expected float32 or bfloat16, got ", x.scalar_type());
+  const at::ScalarType type = x.scalar_type();
+  TORCH_CHECK(type == at::kFloat || type == at::kBFloat16 || type == at::kHalf, "expected float32, bfloat16 or float16, got ", type);
+}
+
+/// Channels last, and at a place in memory where whole packs can be read.
+at::Tensor in_packs(const at::Tensor& x) {
+  const at::Tensor last = channels_last(x);
+  return reinterpret_cast<uintptr_t>(last.data_ptr()) % 16 == 0 ? last : last.clone();
 }
 
 void check_of_channels(const at::Tensor& x, const at::Tensor& values) {
-  TORCH_CHECK(values.scalar_type() == at::kFloat && values.dim() == 1 && values.size(0) == x.size(1) && values.device() == x.device(),
-              "expected float32 [", x.size(1), "] on ", x.device(), ", got ", values.scalar_type(), " ", values.sizes());
+  TORCH_CHECK(values.scalar_type() == at::kFloat && values.dim() == 1 && values.size(0) == x.size(1) && values.device() == x.device() &&
+                  values.is_contiguous(),
+              "expected contiguous float32 [", x.size(1), "] on ", x.device(), ", got ", values.scalar_type(), " ", values.sizes(), " on ",
+              values.device());
 }
 
 // Batch normalisation by running statistics, with what is added to it and the ReLU that follows.
@@ -83,8 +100,9 @@ struct Norm {
 at::Tensor norm_act(const at::Tensor& x_in, const at::Tensor& more_in, const Norm& norm, bool relu) {
   check_maps(x_in);
   for (const auto* values : {&norm.mean, &norm.variance, &norm.weight, &norm.bias}) check_of_channels(x_in, *values);
-  const at::Tensor x = channels_last(x_in), more = more_in.defined() ? channels_last(more_in.to(x.scalar_type())) : more_in;
-  TORCH_CHECK(!more.defined() || more.sizes() == x.sizes(), "expected ", x.sizes(), " to add, got ", more_in.sizes());
+  const at::Tensor x = in_packs(x_in), more = more_in.defined() ? in_packs(more_in.to(x.scalar_type())) : more_in;
+  TORCH_CHECK(!more.defined() || (more.sizes() == x.sizes() && more.device() == x.device()), "expected ", x.sizes(), " on ", x.device(),
+              " to add, got ", more_in.sizes());
   at::Tensor y = empty_maps(x.sizes(), x);
   RUN(norm_act, x, shares_of(x), data<T>(x), data<T>(more), data<float>(norm.mean), data<float>(norm.variance), data<float>(norm.weight),
       data<float>(norm.bias), float(norm.eps), int(relu), int(x.size(1)), rows_of(x), data<T>(y));
@@ -105,7 +123,7 @@ struct NormAct : Function<NormAct> {
   static variable_list backward(AutogradContext* context, variable_list incoming) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "csrm::gpu_norm_act has no second derivatives");
     const auto saved = context->get_saved_variables();
-    const at::Tensor &y = saved[0], &variance = saved[1], &weight = saved[2], dy = channels_last(incoming[0]);
+    const at::Tensor &y = saved[0], &variance = saved[1], &weight = saved[2], dy = in_packs(incoming[0]);
     at::Tensor dx, dmore;
     if (context->saved_data["x"].toBool()) dx = empty_maps(dy.sizes(), dy);
     if (context->saved_data["more"].toBool()) dmore = empty_maps(dy.sizes(), dy);
@@ -131,9 +149,10 @@ at::Tensor norm_act_autograd(const at::Tensor& x, const c10::optional<at::Tensor
 
 at::Tensor attend(const at::Tensor& maps_in, const at::Tensor& weights_in) {
   check_maps(maps_in);
-  const at::Tensor maps = channels_last(maps_in), weights = weights_in.contiguous();
+  const at::Tensor maps = in_packs(maps_in), weights = weights_in.contiguous();
   const int64_t channels = maps.size(1) / 2;
-  TORCH_CHECK(channels % 4 == 0 && weights.sizes() == at::IntArrayRef({maps.size(0), 2 * channels}) && weights.scalar_type() == maps.scalar_type(),
+  TORCH_CHECK(channels % 4 == 0 && weights.sizes() == at::IntArrayRef({maps.size(0), 2 * channels}) && weights.scalar_type() == maps.scalar_type() &&
+                  weights.device() == maps.device(),
               "expected weights [", maps.size(0), ", ", maps.size(1), "] of two times a multiple of four channels as ", maps.scalar_type(), ", got ",
               weights.scalar_type(), " ", weights.sizes());
   at::Tensor out = empty_maps({maps.size(0), channels, maps.size(2), maps.size(3)}, maps);
@@ -150,7 +169,7 @@ struct Attend : Function<Attend> {
   static variable_list backward(AutogradContext* context, variable_list incoming) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "csrm::gpu_attend has no second derivatives");
     const auto saved = context->get_saved_variables();
-    const at::Tensor maps = channels_last(saved[0]), weights = saved[1].contiguous(), dout = channels_last(incoming[0]);
+    const at::Tensor maps = in_packs(saved[0]), weights = saved[1].contiguous(), dout = in_packs(incoming[0]);
     at::Tensor dmaps = empty_maps(maps.sizes(), maps), dweights = at::zeros(weights.sizes(), weights.options().dtype(at::kFloat));
     RUN(attend_back, maps, stretches_of(maps) * dout.size(1) / 4, data<T>(dout), data<T>(maps), data<T>(weights), int(dout.size(1)),
         pixels_of(maps), kStretch, maps.size(0), data<T>(dmaps), data<float>(dweights));
@@ -167,14 +186,16 @@ struct Groups {
   bool relu;
 };
 
-/// Mean and 1 / deviation of every group: [B, groups, 2].
+/// Mean and 1 / deviation of every group: [B, groups, 2]. Sums are of differences to a group's first value, so that a large mean costs no digits.
 at::Tensor group_statistics(const at::Tensor& x, const Groups& groups) {
   const at::Tensor sums = at::zeros({x.size(0), groups.count, 2}, x.options().dtype(at::kDouble));
   RUN(group_sums, x, stretches_of(x) * x.size(1) / 4, data<T>(x), int(x.size(1)), int(groups.count), pixels_of(x), kStretch, x.size(0),
       data<double>(sums));
   const at::Tensor means = sums.div(double(x.size(1) / groups.count * pixels_of(x)));
-  const at::Tensor mean = means.select(2, 0), variance = means.select(2, 1) - mean.square();
-  return at::stack({mean, variance.clamp_min(0).add(groups.eps).rsqrt()}, 2).to(at::kFloat);
+  const at::Tensor offset = means.select(2, 0), variance = means.select(2, 1) - offset.square();
+  if (x.numel() == 0) return means.to(at::kFloat);
+  const at::Tensor first = x.select(2, 0).select(2, 0).slice(1, 0, x.size(1), x.size(1) / groups.count);
+  return at::stack({first + offset, variance.clamp_min(0).add(groups.eps).rsqrt()}, 2).to(at::kFloat);
 }
 
 std::tuple<at::Tensor, at::Tensor> group_norm(const at::Tensor& x_in, const Groups& groups) {
@@ -182,7 +203,7 @@ std::tuple<at::Tensor, at::Tensor> group_norm(const at::Tensor& x_in, const Grou
   check_of_channels(x_in, groups.weight), check_of_channels(x_in, groups.bias);
   TORCH_CHECK(groups.count > 0 && x_in.size(1) % (4 * groups.count) == 0, "expected groups of a multiple of four channels, got ", groups.count,
               " groups of ", x_in.size(1), " channels");
-  const at::Tensor x = channels_last(x_in), statistics = group_statistics(x, groups);
+  const at::Tensor x = in_packs(x_in), statistics = group_statistics(x, groups);
   at::Tensor y = empty_maps(x.sizes(), x);
   RUN(group_norm, x, packs_of(x), data<T>(x), data<float>(statistics), data<float>(groups.weight), data<float>(groups.bias), int(groups.relu),
       int(x.size(1)), int(groups.count), pixels_of(x), packs_of(x), data<T>(y));
@@ -202,8 +223,8 @@ struct GroupNorm : Function<GroupNorm> {
   static variable_list backward(AutogradContext* context, variable_list incoming) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "csrm::gpu_group_norm has no second derivatives");
     const auto saved = context->get_saved_variables();
-    const at::Tensor x = channels_last(saved[0]), &weight = saved[1], &bias = saved[2], &statistics = saved[3];
-    const at::Tensor dy = channels_last(incoming[0]);
+    const at::Tensor x = in_packs(saved[0]), &weight = saved[1], &bias = saved[2], &statistics = saved[3];
+    const at::Tensor dy = in_packs(incoming[0]);
     const int64_t count = context->saved_data["count"].toInt(), channels = x.size(1);
     const int relu = context->saved_data["relu"].toBool();
     const at::Tensor sums = at::zeros({x.size(0), channels, 2}, statistics.options());

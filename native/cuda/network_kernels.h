@@ -69,7 +69,7 @@ KERNEL norm_act_back(const T* dy, const T* y, const float* variance, const float
     if (y) {
       const Pack out = pack_of(y, i);
       for (int k = 0; k < 4; k++) {
-        if (!(widened(out.at[k]) > 0)) narrowed(0, passed.at[k]);
+        if (widened(out.at[k]) <= 0) narrowed(0, passed.at[k]);
       }
     }
     if (dmore) ((Pack*)dmore)[i] = passed;
@@ -150,20 +150,23 @@ KERNEL attend_back(const T* dout, const T* maps, const T* weights, int channels,
   }
 }
 
-// Adds to sums [B, groups, 2], zero before, the sum and the sum of squares of each group. All of a thread's channels are of one group.
+// Adds to sums [B, groups, 2], zero before, the sum and the sum of squares of each group's differences to its first value. All of a thread's
+// channels are of one group.
 KERNEL group_sums(const T* x, int channels, int groups, int64 pixels, int length, int64 images, double* sums) {
   const Stretch s = stretch_of(THREAD, channels / 4, pixels, length, images);
+  const int of_group = channels / groups;
+  const float start = s.inside ? widened(x[s.image * pixels * channels + s.pack * 4 / of_group * of_group]) : 0;
   float sum = 0;
   float squares = 0;
   for (int64 p = s.first; s.inside && p < s.end; p++) {
     const Pack in = pack_of(x, (s.image * pixels + p) * (channels / 4) + s.pack);
     for (int k = 0; k < 4; k++) {
-      const float value = widened(in.at[k]);
+      const float value = widened(in.at[k]) - start;
       sum += value;
       squares += value * value;
     }
   }
-  const int64 group = s.inside ? s.image * groups + s.pack * 4 / (channels / groups) : -1;
+  const int64 group = s.inside ? s.image * groups + s.pack * 4 / of_group : -1;
   const Run run((int)group);
   sum = run.sum(sum);
   squares = run.sum(squares);
@@ -189,9 +192,9 @@ KERNEL group_norm(const T* x, const float* statistics, const float* weight, cons
   ((Pack*)y)[i] = out;
 }
 
-// What passed the ReLU of the gradient of y.
+// What passed the ReLU of the gradient of y; all of it where y is NaN.
 DEVICE float passed(T dy, float normed, float weight, float bias, int relu) {
-  return relu && !(normed * weight + bias > 0) ? 0 : widened(dy);
+  return relu && normed * weight + bias <= 0 ? 0 : widened(dy);
 }
 
 // Adds to sums [B, channels, 2], zero before, what passed and what passed times the normalised value.

@@ -40,9 +40,17 @@ napi_value versions(napi_env env, napi_callback_info) {
     set(env, result, "config", at::show_config());
     set(env, result, "parallel", at::get_parallel_info());
     set(env, result, "cudaDevices", at::hasCUDA() ? device_count(at::kCUDA) : 0);
-    napi_value kernels;
-    napi_get_boolean(env, at::hasCUDA() && cuda::can_compile(), &kernels);
-    napi_set_named_property(env, result, "cudaKernels", kernels);
+    return result;
+  });
+}
+
+// noGpuKernels(index) -> why none can be compiled for that GPU, or ""
+napi_value no_gpu_kernels(napi_env env, napi_callback_info info) {
+  Arguments<1> given(env, info);
+  return guarded(env, [&]() -> napi_value {
+    const std::string reason = at::hasCUDA() ? cuda::why_not(static_cast<int>(to_double(env, given[0]))) : "this libtorch has no CUDA";
+    napi_value result;
+    napi_create_string_utf8(env, reason.data(), reason.size(), &result);
     return result;
   });
 }
@@ -118,8 +126,10 @@ napi_value tf32(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     bool on = false;
     napi_get_value_bool(env, given[0], &on);
+    napi_value before;
+    napi_get_boolean(env, at::globalContext().allowTF32CuDNN(), &before);
     at::globalContext().setAllowTF32CuDNN(on);
-    return nullptr;
+    return before;
   });
 }
 
@@ -137,7 +147,7 @@ napi_value flush_denormal(napi_env env, napi_callback_info info) {
 const std::vector<Export>& runtime_exports() {
   static const std::vector<Export> list = {{"versions", versions},   {"threads", threads},        {"manualSeed", manual_seed},
                                            {"rngState", rng_state},  {"setRngState", set_rng_state}, {"autocast", autocast},
-                                           {"flushDenormal", flush_denormal}, {"tf32", tf32}};
+                                           {"flushDenormal", flush_denormal}, {"tf32", tf32}, {"noGpuKernels", no_gpu_kernels}};
   return list;
 }
 

@@ -111,9 +111,21 @@ export function checkThreads(cpu: CpuInfo, addon: Loaded<Runtime>): Check {
   return { name: "threads", state: "info", detail };
 }
 
-export function checkGpus(found: Loaded<Libtorch>, addon: Loaded<Runtime>, driver: boolean): Check {
+/** @param noKernels why csrm's kernels cannot be compiled for a GPU; null where they can */
+export function checkGpus(
+  found: Loaded<Libtorch>,
+  addon: Loaded<Runtime>,
+  driver: boolean,
+  noKernels: (device: string) => string | null,
+): Check {
   const count = "error" in addon ? 0 : addon.value.cudaDevices;
-  if (count > 0) return { name: "gpus", state: "ok", detail: `${count} usable, say device: cuda in a recipe` };
+  if (count > 0) {
+    const detail = `${count} usable, say device: cuda in a recipe`;
+    const reasons = Array.from({ length: count }, (_, i) => noKernels(`cuda:${i}`)).filter((reason) => reason !== null);
+    if (reasons.length === 0) return { name: "gpus", state: "ok", detail };
+    const slower = `csrm's own kernels cannot be compiled, so operators do their work more slowly: ${reasons[0]}`;
+    return { name: "gpus", state: "warn", detail: `${detail}; ${slower}`, fix: "a libtorch for this GPU's generation" };
+  }
   if (!driver) return { name: "gpus", state: "info", detail: "none" };
   const cuda = "value" in found && found.value.cuda;
   const detail = cuda

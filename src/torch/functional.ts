@@ -76,9 +76,10 @@ function interpolate(
   const factors = scale === undefined ? null : [scale, scale];
   const target = size ?? null;
   if (mode === "nearest") return ops.nearest(input, target, factors);
-  if (mode === "bilinear" && input.ndim === 4 && input.device.startsWith("cuda")) {
-    const wanted = size ?? (input.shape.slice(2).map((side) => Math.floor(side * scale!)) as [number, number]);
-    return bilinearByProducts(input, { size: wanted, alignCorners, scale: scale ?? null });
+  // Without a gradient float32 is as fast by libtorch's kernel.
+  const quicker = input.requiresGrad || input.dtype === "bfloat16" || input.dtype === "float16";
+  if (mode === "bilinear" && quicker && input.device.startsWith("cuda")) {
+    return bilinearByProducts(input, { ...(size ? { size } : { scale: scale! }), alignCorners });
   }
   return mode === "bilinear"
     ? ops.bilinear(input, target, alignCorners, factors)

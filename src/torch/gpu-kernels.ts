@@ -2,16 +2,24 @@
 import { native } from "./native.ts";
 import type { Tensor } from "./tensor.ts";
 
-let compiled: boolean | undefined;
+const reasons = new Map<string, string>();
 
-/** Whether a device is a GPU for which kernels can be compiled. */
-export function hasGpuKernels(device: string): boolean {
-  compiled ??= native.versions().cudaKernels;
-  return compiled && device.startsWith("cuda");
+/** Why a device has no kernels, so that operators do their work more slowly; null where it has. Compiles a first one to see. */
+export function whyNoGpuKernels(device: string): string | null {
+  if (!device.startsWith("cuda")) return `${device} is no GPU`;
+  let reason = reasons.get(device);
+  if (reason === undefined) {
+    reason = native.noGpuKernels(Number(device.split(":")[1] ?? 0));
+    reasons.set(device, reason);
+  }
+  return reason || null;
 }
 
-/** Whether the kernels between convolutions take this map: [B, C, H, W] on such a GPU, C a multiple of 4, float32 or bfloat16. */
+export function hasGpuKernels(device: string): boolean {
+  return device.startsWith("cuda") && whyNoGpuKernels(device) === null;
+}
+
+/** Whether the kernels between convolutions take this map: [B, C, H, W] on such a GPU, C a multiple of 4, not float64. */
 export function kernelsTake(x: Tensor): boolean {
-  if (!hasGpuKernels(x.device)) return false;
-  return x.ndim === 4 && x.size(1) % 4 === 0 && (x.dtype === "bfloat16" || x.dtype === "float32");
+  return hasGpuKernels(x.device) && x.ndim === 4 && x.size(1) % 4 === 0 && x.dtype !== "float64";
 }

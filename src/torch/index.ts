@@ -39,7 +39,7 @@ export {
 export { alone, byItself, type Processes, processes, setProcesses } from "./distributed/processes.ts";
 export type { Device, DType, MemoryFormat, TypedArray } from "./dtype.ts";
 export { type ConvOptions, type CrossEntropyOptions, F, type InterpolateOptions } from "./functional.ts";
-export { hasGpuKernels, kernelsTake } from "./gpu-kernels.ts";
+export { hasGpuKernels, kernelsTake, whyNoGpuKernels } from "./gpu-kernels.ts";
 export { hasOp, op, opLater } from "./op.ts";
 export {
   type AutocastOptions,

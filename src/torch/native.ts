@@ -55,14 +55,17 @@ interface Native {
   setGrad(tensor: Handle, gradient: Handle): void;
   /** Sets the mode when given one; returns the mode before. */
   gradMode(enabled?: boolean): boolean;
-  versions(): { libtorch: string; config: string; parallel: string; cudaDevices: number; cudaKernels: boolean };
+  versions(): { libtorch: string; config: string; parallel: string; cudaDevices: number };
   threads(count?: number): number;
   manualSeed(seed: number): void;
   rngState(device: string): Handle;
   setRngState(device: string, state: Handle): void;
   autocast(device: string, enabled: boolean, dtype: string): [enabled: boolean, dtype: string];
   flushDenormal(on: boolean): boolean;
-  tf32(on: boolean): void;
+  /** Returns what it was. */
+  tf32(on: boolean): boolean;
+  /** Why no kernel can be compiled for a GPU, or "". */
+  noGpuKernels(index: number): string;
   distBackends(): string[];
   distJoin(
     rank: number,

@@ -14,8 +14,6 @@ export interface RuntimeInfo {
   bf16: boolean;
   threads: number;
   cudaDevices: number;
-  /** Whether csrm's own kernels for GPUs can be compiled (by NVRTC, which comes with libtorch); without, operators do their work. */
-  cudaKernels: boolean;
   /** How several processes can talk: "gloo" (tensors on CPUs), "nccl" (GPUs). */
   processGroups: string[];
   /** libtorch's own description of how it was built. */
@@ -23,14 +21,13 @@ export interface RuntimeInfo {
 }
 
 export function runtimeInfo(): RuntimeInfo {
-  const { libtorch, config, cudaDevices, cudaKernels } = native.versions();
+  const { libtorch, config, cudaDevices } = native.versions();
   return {
     libtorch,
     cpuCapability: /CPU capability usage: (.*)/.exec(config)?.[1] ?? "unknown",
     bf16: cpuHasBf16(),
     threads: native.threads(),
     cudaDevices,
-    cudaKernels,
     processGroups: native.distBackends(),
     config,
   };
@@ -70,9 +67,12 @@ export function setFlushDenormal(on: boolean): boolean {
   return native.flushDenormal(on);
 }
 
-/** Whether GPUs may round float32 to 10 bits of mantissa in convolutions, which is several times as fast; libtorch's default is true. */
-export function setTf32(on: boolean): void {
-  native.tf32(on);
+/**
+ * Whether GPUs may round float32 to 10 bits of mantissa in convolutions, which is several times as fast; libtorch's default is true.
+ * @returns what it was
+ */
+export function setTf32(on: boolean): boolean {
+  return native.tf32(on);
 }
 
 export interface AutocastOptions {

@@ -118,10 +118,12 @@ function activationBytes(model: Classifier, recipe: Recipe): number {
   };
   const undo = [...model.namedModules().values()].flatMap((module) => {
     if (module instanceof Conv2d) return [watch(module, "convolve", count(float))];
-    // Under autocast a GPU's group normalisation keeps its input in float32 beside the output.
-    const kept = half && recipe.device !== "cpu" ? float + FLOAT : float;
-    if (module instanceof GroupNorm) return [watch(module, "forward", count(kept))];
-    if (module instanceof BatchNorm2d || module instanceof AvgPool2d || module instanceof SplAtConv2d) {
+    if (
+      module instanceof GroupNorm ||
+      module instanceof BatchNorm2d ||
+      module instanceof AvgPool2d ||
+      module instanceof SplAtConv2d
+    ) {
       return [watch(module, "forward", count(float))];
     }
     return [];

@@ -86,10 +86,20 @@ describe("doctor", () => {
 
   it("distinguishes no GPU, a GPU without a CUDA libtorch, and a GPU that libtorch cannot use", () => {
     const cudaLibtorch = { value: { ...libtorch, cuda: true } };
-    expect(checkGpus({ value: libtorch }, { value: runtime }, false)).toMatchObject({ state: "info", detail: "none" });
-    expect(checkGpus({ value: libtorch }, { value: runtime }, true).fix).toContain("LIBTORCH");
-    expect(checkGpus(cudaLibtorch, { value: runtime }, true).fix).toContain("nvidia-smi");
-    expect(checkGpus(cudaLibtorch, { value: { ...runtime, cudaDevices: 2 } }, true)).toMatchObject({ state: "ok" });
+    const none = () => null;
+    expect(checkGpus({ value: libtorch }, { value: runtime }, false, none)).toMatchObject({
+      state: "info",
+      detail: "none",
+    });
+    expect(checkGpus({ value: libtorch }, { value: runtime }, true, none).fix).toContain("LIBTORCH");
+    expect(checkGpus(cudaLibtorch, { value: runtime }, true, none).fix).toContain("nvidia-smi");
+    const two = { value: { ...runtime, cudaDevices: 2 } };
+    expect(checkGpus(cudaLibtorch, two, true, none)).toMatchObject({ state: "ok" });
+    const old = (device: string) => (device === "cuda:1" ? "NVRTC cannot compile for sm_37" : null);
+    expect(checkGpus(cudaLibtorch, two, true, old)).toMatchObject({
+      state: "warn",
+      detail: expect.stringContaining("more slowly: NVRTC cannot compile for sm_37") as string,
+    });
   });
 
   it("says whether several processes can train, and what that needs", () => {

@@ -133,39 +133,42 @@ describe.each(ways)("the dense CRF by $by on $device", ({ device, by }) => {
     expect(difference(energies(3), [3, 3], fine)).toBeLessThan(1e-3);
   });
 
-  it("has the vertices, weights and neighbours that operators find, but for the vertices' order", () => {
-    const features = images
-      .narrow(0, 0, 1)
-      .reshape([height * width, 3])
-      .to("float32")
-      .div(8);
-    const five = cat([features, features.narrow(1, 0, 2).mul(0.3)], 1).to({ device });
-    const extents = [32, 32, 32, 10, 10];
-    const shapes = (["operators", by] as const).map((means) =>
-      scope(() => {
-        const lattice = buildLattice({ features: five, extents, weight: 1, groups: 2, by: means });
-        const [corners, , length] = lattice.neighbours.shape as [number, number, number];
-        const missing = lattice.neighbours
-          .eq(length - 1)
-          .sum()
-          .item();
-        const impulse = zeros([1, height * width], { device });
-        impulse.narrow(1, 99, 1).fill_(1);
-        return {
-          corners,
-          length,
-          missing,
-          weights: lattice.weights.to({ device: "cpu" }),
-          filtered: filter(lattice, impulse, means).to({ device: "cpu" }),
-        };
-      }),
-    );
-    const [wanted, got] = shapes as [(typeof shapes)[0], (typeof shapes)[0]];
-    expect([got.corners, got.length, got.missing]).toEqual([wanted.corners, wanted.length, wanted.missing]);
-    expect(wanted.length).toBeGreaterThan(1000);
-    expect(got.weights.sub(wanted.weights).abs().max().item()).toBeLessThan(1e-5);
-    expect(got.filtered.sub(wanted.filtered).abs().max().item()).toBeLessThan(1e-5);
-  });
+  it.runIf(by === "kernels")(
+    "has the vertices, weights and neighbours that operators find, but for the vertices' order",
+    () => {
+      const features = images
+        .narrow(0, 0, 1)
+        .reshape([height * width, 3])
+        .to("float32")
+        .div(8);
+      const five = cat([features, features.narrow(1, 0, 2).mul(0.3)], 1).to({ device });
+      const extents = [32, 32, 32, 10, 10];
+      const shapes = (["operators", by] as const).map((means) =>
+        scope(() => {
+          const lattice = buildLattice({ features: five, extents, weight: 1, groups: 2, by: means });
+          const [corners, , length] = lattice.neighbours.shape as [number, number, number];
+          const missing = lattice.neighbours
+            .eq(length - 1)
+            .sum()
+            .item();
+          const impulse = zeros([1, height * width], { device });
+          impulse.narrow(1, 99, 1).fill_(1);
+          return {
+            corners,
+            length,
+            missing,
+            weights: lattice.weights.to({ device: "cpu" }),
+            filtered: filter(lattice, impulse, means).to({ device: "cpu" }),
+          };
+        }),
+      );
+      const [wanted, got] = shapes as [(typeof shapes)[0], (typeof shapes)[0]];
+      expect([got.corners, got.length, got.missing]).toEqual([wanted.corners, wanted.length, wanted.missing]);
+      expect(wanted.length).toBeGreaterThan(1000);
+      expect(got.weights.sub(wanted.weights).abs().max().item()).toBeLessThan(1e-5);
+      expect(got.filtered.sub(wanted.filtered).abs().max().item()).toBeLessThan(1e-5);
+    },
+  );
 
   it("leaves no tensors behind, and refuses widths whose vertices cannot be numbered", () => {
     const unary = energies(3);

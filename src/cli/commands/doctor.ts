@@ -39,7 +39,9 @@ export function register(program: Command): void {
 export async function examine(): Promise<Check[]> {
   const libtorch = await locateLibtorch();
   // Imported here and not above: where the addon does not load, that is what doctor has to tell.
-  const addon = await attempt(async () => (await import("../../torch/index.ts")).runtimeInfo());
+  const torch = await attempt(() => import("../../torch/index.ts"));
+  const addon = "error" in torch ? torch : await attempt(async () => torch.value.runtimeInfo());
+  const noKernels = (device: string) => ("error" in torch ? null : torch.value.whyNoGpuKernels(device));
   const sharp = await attempt(async () => (await import("sharp")).default.versions);
   const cpu = cpuInfo();
   return [
@@ -51,7 +53,7 @@ export async function examine(): Promise<Check[]> {
     checkSharp(sharp),
     checkCpu(cpu, addon),
     checkThreads(cpu, addon),
-    checkGpus(libtorch, addon, hasNvidiaDriver()),
+    checkGpus(libtorch, addon, hasNvidiaDriver(), noKernels),
     ...checkProcesses(libtorch, addon),
     checkDisk(process.cwd()),
   ];

@@ -1,7 +1,6 @@
 /** A convolution followed by batch normalisation, as one where the normalisation is a constant affine map, and by what comes after. */
 
-import { hasGpuKernels, kernelsTake } from "../gpu-kernels.ts";
-import { F, isGradEnabled, op, scope, type Tensor } from "../index.ts";
+import { F, hasGpuKernels, isGradEnabled, op, scope, type Tensor } from "../index.ts";
 import type { Conv2d } from "./conv.ts";
 import type { BatchNorm2d } from "./norm.ts";
 
@@ -16,18 +15,18 @@ export interface AfterNorm {
 
 /**
  * relu(norm(conv(x)) + more). With running statistics the scale goes into the weight and the shift into the bias: the map is then not
- * read and written again, forward or backward, and gradients reach all parameters as before. On GPUs, where adding a bias to a
- * channels-last map takes as long as the convolution, one kernel does everything after it.
+ * read and written again, forward or backward, and gradients reach all parameters as before. Where GPUs have kernels and the
+ * normalisation does not learn, one of them does everything after the convolution: adding a bias to a channels-last map takes as long there
+ * as the convolution.
  */
 export function convNorm(x: Tensor, conv: Conv2d, norm: BatchNorm2d, after: AfterNorm = {}): Tensor {
   return scope(() => {
     if (!norm.usesRunningStatistics || conv.bias !== null) return follow(norm.forward(conv.forward(x)), after);
     const { weight, bias, running_mean: mean, running_var: variance, eps } = norm;
     const learns = isGradEnabled() && (weight.requiresGrad || bias.requiresGrad);
-    if (hasGpuKernels(x.device) && weight.dtype === "float32" && !learns) {
-      const y = conv.forward(x);
-      if (!kernelsTake(y)) return follow(norm.forward(y), after);
-      return normAct(y, after.more ?? null, mean, variance, weight, bias, eps, after.relu ?? false);
+    const fits = conv.weight.size(0) % 4 === 0 && conv.weight.dtype !== "float64" && weight.dtype === "float32";
+    if (fits && !learns && hasGpuKernels(x.device)) {
+      return normAct(conv.forward(x), after.more ?? null, mean, variance, weight, bias, eps, after.relu ?? false);
     }
     const { scale, shift } = norm.affine();
     return follow(conv.convolve(x, conv.weight.mul(scale.reshape([-1, 1, 1, 1])), shift), after);

@@ -1,7 +1,6 @@
 /** Batch, group and layer normalisation. */
 import { expected } from "../../errors.ts";
-import { kernelsTake } from "../gpu-kernels.ts";
-import { F, noGrad, ones, op, scope, type Tensor, zeros } from "../index.ts";
+import { F, kernelsTake, noGrad, ones, op, scope, type Tensor, zeros } from "../index.ts";
 import { Module } from "./module.ts";
 import { buffer, parameter } from "./parameter.ts";
 

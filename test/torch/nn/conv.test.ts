@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { F, manualSeed, randn, type Tensor } from "../../../src/torch/index.ts";
-import { BatchNorm2d, Conv2d, convNorm, type Padding } from "../../../src/torch/nn/index.ts";
+import { BatchNorm2d, Conv2d, convNorm, type Padding, ReLU, Sequential } from "../../../src/torch/nn/index.ts";
 
 interface Case {
   size: [number, number];
@@ -147,6 +147,39 @@ describe("convNorm", () => {
       [folded.norm.bias, plain.norm.bias],
     ] as const;
     for (const [p, q] of pairs) expect(largestDifference(p.grad!, q.grad!)).toBeLessThan(2e-4);
+  });
+
+  it("adds and rectifies after either kind of normalisation, also in its gradients", () => {
+    for (const mode of ["running", "frozen", "batch"] as const) {
+      const [own, plain] = [layers(), layers()];
+      for (const { norm } of [own, plain]) {
+        if (mode === "running") norm.eval();
+        if (mode === "frozen") norm.freeze();
+      }
+      const [more, same] = [0, 1].map(() => {
+        manualSeed(4);
+        return randn([2, 4, 5, 6]).requiresGrad_();
+      }) as [Tensor, Tensor];
+      const upstream = randn([2, 4, 5, 6]);
+      const a = convNorm(own.x, own.conv, own.norm, { more, relu: true });
+      const b = plain.norm.forward(plain.conv.forward(plain.x)).add(same).relu();
+      expect(largestDifference(a, b), mode).toBeLessThan(1e-5);
+      a.backward(upstream);
+      b.backward(upstream);
+      expect(largestDifference(more.grad!, same.grad!), mode).toBe(0);
+      expect(largestDifference(own.x.grad!, plain.x.grad!), mode).toBeLessThan(1e-4);
+      expect(largestDifference(own.conv.weight.grad!, plain.conv.weight.grad!), mode).toBeLessThan(2e-4);
+    }
+  });
+
+  it("is what a chain makes of convolution, normalisation and ReLU, whole or in parts", () => {
+    const { conv, norm, x } = layers();
+    norm.eval();
+    const chain = new Sequential(conv, norm, new ReLU(), new ReLU());
+    const normed = norm.forward(conv.forward(x));
+    expect(largestDifference(chain.forward(x), normed.relu())).toBeLessThan(1e-5);
+    expect(largestDifference(chain.run(x, 0, 2), normed)).toBeLessThan(1e-5);
+    expect(largestDifference(chain.run(chain.run(x, 0, 1), 1, 4), normed.relu())).toBeLessThan(1e-5);
   });
 
   it("uses the batch's statistics while training", () => {
