@@ -39,7 +39,7 @@ describe("a head on maps that were not upsampled", () => {
     for (const i of inputs.keys()) expect(distance(own![i]!, wanted![i]!)).toBeLessThan(1e-12);
   });
 
-  it("rounds no worse than the head on upsampled maps in bfloat16", () => {
+  it("is within a step of bfloat16, as the head on upsampled maps is", () => {
     const head = new Sequential(headConv(32 + LOW_CHANNELS, 16, 3));
     const aspp = randn([2, 32, 6, 6]);
     const low = randn([2, LOW_CHANNELS, 24, 24]);
@@ -47,7 +47,11 @@ describe("a head on maps that were not upsampled", () => {
     const half = new Sequential(headConv(32 + LOW_CHANNELS, 16, 3)).copyFrom(head).to({ dtype: "bfloat16" });
     const error = (output: Tensor) => output.double().sub(exact).pow(2).mean().item();
     const halves = [aspp.to("bfloat16"), low.to("bfloat16")] as const;
-    expect(error(runHead(half, fuse(...halves)))).toBeLessThan(1.2 * error(plainly(half, ...halves)));
+    // A step is 2⁻⁸ of a value. Upsampling in bfloat16 first has 4 times the error with libtorch 1.13, and 0.8 times with 2.13, which interpolates
+    // in float32; here the nine taps are rounded before they are added up.
+    const step = exact.pow(2).mean().item() * 2 ** -16;
+    expect(error(runHead(half, fuse(...halves)))).toBeLessThan(step);
+    expect(error(plainly(half, ...halves))).toBeLessThan(5 * step);
   });
 
   it("goes the plain way where upsampling would not widen the map", () => {
