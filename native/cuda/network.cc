@@ -1,13 +1,13 @@
 // csrm::gpu_norm_act, csrm::gpu_attend and csrm::gpu_group_norm: what stands between convolutions, each in one kernel forward and one or
 // two backward. libtorch adds a convolution's bias to channels-last maps by a slow kernel, and has the rest as separate passes over memory.
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <string>
 #include <tuple>
 
+#include "../kernels/second_derivatives.h"
 #include "program.h"
 
 namespace csrm::cuda {
@@ -121,15 +121,22 @@ struct NormAct : Function<NormAct> {
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list incoming) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "csrm::gpu_norm_act has no second derivatives");
     const auto saved = context->get_saved_variables();
-    const at::Tensor &y = saved[0], &variance = saved[1], &weight = saved[2], dy = in_packs(incoming[0]);
+    const at::Tensor &y = saved[0], &variance = saved[1], &weight = saved[2], none;
     at::Tensor dx, dmore;
+    if (at::GradMode::is_enabled()) {
+      // Second derivatives need operators that autograd sees.
+      const at::Tensor passed = y.defined() ? incoming[0] * (y > 0) : incoming[0];
+      const at::Tensor scale = weight * (variance + context->saved_data["eps"].toDouble()).rsqrt();
+      if (context->saved_data["x"].toBool()) dx = passed * scale.reshape({1, -1, 1, 1}).to(passed.scalar_type());
+      if (context->saved_data["more"].toBool()) dmore = passed;
+      return {dx, dmore, none, none, none, none, none, none};
+    }
+    const at::Tensor dy = in_packs(incoming[0]);
     if (context->saved_data["x"].toBool()) dx = empty_maps(dy.sizes(), dy);
     if (context->saved_data["more"].toBool()) dmore = empty_maps(dy.sizes(), dy);
     RUN(norm_act_back, dy, shares_of(dy), data<T>(dy), data<T>(y), data<float>(variance), data<float>(weight),
         float(context->saved_data["eps"].toDouble()), int(dy.size(1)), rows_of(dy), data<T>(dx), data<T>(dmore));
-    const at::Tensor none;
     return {dx, dmore, none, none, none, none, none, none};
   }
 };
@@ -167,8 +174,11 @@ struct Attend : Function<Attend> {
     return attend(maps, weights);
   }
   static variable_list backward(AutogradContext* context, variable_list incoming) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "csrm::gpu_attend has no second derivatives");
     const auto saved = context->get_saved_variables();
+    if (at::GradMode::is_enabled()) {
+      const at::Tensor both = at::cat({incoming[0], incoming[0]}, 1);
+      return {both * saved[1].unsqueeze(2).unsqueeze(3), (both * saved[0]).sum(at::IntArrayRef{2, 3})};
+    }
     const at::Tensor maps = in_packs(saved[0]), weights = saved[1].contiguous(), dout = in_packs(incoming[0]);
     at::Tensor dmaps = empty_maps(maps.sizes(), maps), dweights = at::zeros(weights.sizes(), weights.options().dtype(at::kFloat));
     RUN(attend_back, maps, stretches_of(maps) * dout.size(1) / 4, data<T>(dout), data<T>(maps), data<T>(weights), int(dout.size(1)),
@@ -218,12 +228,19 @@ struct GroupNorm : Function<GroupNorm> {
     context->save_for_backward({x, weight, bias, statistics});
     context->saved_data["count"] = count;
     context->saved_data["relu"] = relu;
+    context->saved_data["eps"] = eps;
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list incoming) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "csrm::gpu_group_norm has no second derivatives");
     const auto saved = context->get_saved_variables();
-    const at::Tensor x = in_packs(saved[0]), &weight = saved[1], &bias = saved[2], &statistics = saved[3];
+    const at::Tensor &weight = saved[1], &bias = saved[2], &statistics = saved[3];
+    if (at::GradMode::is_enabled()) {
+      at::Tensor y = at::group_norm(saved[0].to(at::kFloat), context->saved_data["count"].toInt(), weight, bias, context->saved_data["eps"].toDouble());
+      if (context->saved_data["relu"].toBool()) y = y.relu();
+      const auto g = differentiable_gradients(y.to(saved[0].scalar_type()), {saved[0], weight, bias}, incoming[0]);
+      return {g[0], at::Tensor(), g[1], g[2], at::Tensor(), at::Tensor()};
+    }
+    const at::Tensor x = in_packs(saved[0]);
     const at::Tensor dy = in_packs(incoming[0]);
     const int64_t count = context->saved_data["count"].toInt(), channels = x.size(1);
     const int relu = context->saved_data["relu"].toBool();

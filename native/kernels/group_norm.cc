@@ -4,7 +4,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "numbers.h"
+#include "second_derivatives.h"
 
 namespace {
 
@@ -222,10 +222,9 @@ struct GroupNormRelu : torch::autograd::Function<GroupNormRelu> {
     const int64_t groups = context->saved_data["groups"].toInt();
     const bool relu = context->saved_data["relu"].toBool();
     if (at::GradMode::is_enabled()) {
-      // Second derivatives need operators that autograd sees.
       at::Tensor y = at::group_norm(x, groups, weight, bias, context->saved_data["eps"].toDouble());
       if (relu) y = y.relu();
-      const auto g = torch::autograd::grad({y}, {x, weight, bias}, {incoming[0]}, true, true, true);
+      const auto g = differentiable_gradients(y, {x, weight, bias}, incoming[0]);
       return {g[0], at::Tensor(), g[1], g[2], at::Tensor(), at::Tensor()};
     }
     const at::Tensor input = channels_last(x), upstream = channels_last(incoming[0]);

@@ -4,7 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { bilinearByProducts } from "../../src/torch/bilinear.ts";
-import { autocast, type DType, F, op, randn, scope, type Tensor } from "../../src/torch/index.ts";
+import { autocast, type DType, F, grad, op, randn, scope, type Tensor } from "../../src/torch/index.ts";
 import { describeOnDevices } from "../helpers/devices.ts";
 
 const normAct = op("csrm::gpu_norm_act");
@@ -97,6 +97,40 @@ describeOnDevices("kernels between convolutions on $device", ({ device }) => {
     const x = maps([2, 16, 32, 32], "float32").add(1000);
     const [weight, bias] = [values(16).fill_(1), values(16).fill_(0)];
     near(groupNorm(x, 4, weight, bias, 1e-5, false), F.groupNorm(exact(x), 4), "float32", "the result");
+  });
+
+  it("have second derivatives", () => {
+    const [one, zero] = [values(8).fill_(1.5), values(8).fill_(0.1)];
+    const second = (body: (x: Tensor) => Tensor, x: Tensor) => {
+      const leaf = x.detach().clone().requiresGrad_(true);
+      const [first] = grad([body(leaf).pow(3).sum()], [leaf], { createGraph: true });
+      const [again] = grad([first!.pow(2).sum()], [leaf]);
+      return again!;
+    };
+    const x = maps([2, 8, 3, 3], "float32");
+    const shares = (map: Tensor) => map.mean([2, 3]);
+    const pairs: [(map: Tensor) => Tensor, (map: Tensor) => Tensor][] = [
+      [(map) => normAct(map, map, zero, one, one, zero, 1e-5, true), (map) => frozen(map, zero, one).add(map).relu()],
+      [
+        (map) => groupNorm(map, 2, one, zero, 1e-5, true),
+        (map) => F.groupNorm(map, 2, { weight: one, bias: zero }).relu(),
+      ],
+      [
+        (map) => attend(map, shares(map)),
+        (map) => {
+          const weighed = map.mul(shares(map).reshape([2, 8, 1, 1]));
+          return weighed.narrow(1, 0, 4).add(weighed.narrow(1, 4, 4));
+        },
+      ],
+    ];
+    for (const [kernel, operators] of pairs)
+      near(second(kernel, x), second(operators, x), "float32", "the second derivative");
+
+    /** Of mean and bias `zero`, and variance and weight `one`. */
+    function frozen(map: Tensor, shift: Tensor, scale: Tensor): Tensor {
+      const [s, f] = [shift, scale].map((value) => value.reshape([1, 8, 1, 1])) as [Tensor, Tensor];
+      return map.sub(s).div(f.add(1e-5).sqrt()).mul(f).add(s);
+    }
   });
 
   it("keep NaN, and rectify it not away", () => {

@@ -77,13 +77,14 @@ describe.each([true, false])("group normalisation (with a ReLU: %s)", (relu) => 
     }
   });
 
-  it("has libtorch's second derivatives", () => {
+  it.each([true, false])("has libtorch's second derivatives, also where only the map learns (%s)", (learns) => {
     const layer = layerOf("float64");
+    for (const parameter of layer.parameters()) parameter.requiresGrad_(learns);
     const x = randn([2, 6, 3, 4], { dtype: "float64" }).requiresGrad_();
     const v = randn(x.shape, { dtype: "float64" });
     const second = (y: Tensor) => {
       const [first] = grad([y.pow(3).sum()], [x], { createGraph: true });
-      return grad([first!.mul(v).sum()], [x, layer.weight, layer.bias]);
+      return grad([first!.mul(v).sum()], learns ? [x, layer.weight, layer.bias] : [x]);
     };
     const [own, wanted] = [second(layer.forward(x, { relu })), second(plainly(layer, x, relu))];
     for (const i of own.keys()) expect(distance(own[i]!, wanted[i]!)).toBeLessThan(1e-8);
