@@ -7,7 +7,8 @@ import { imageId } from "../data/image-files.ts";
 import type { TagMap } from "../data/tag-entries.ts";
 import { FOLDERS, openTags, type Pictures } from "../data/tag-source.ts";
 import type { ClassTable, Dataset } from "../data/types.ts";
-import { expected } from "../errors.ts";
+import type { ImageList } from "../data/voc.ts";
+import { CsrmError, expected } from "../errors.ts";
 import { readError } from "../files.ts";
 
 export interface PhotographOptions {
@@ -35,7 +36,11 @@ export async function openPhotographs(options: PhotographOptions, classes: Class
     return openDataset({ layout: "folder", root: path, list: options.ids, tags, classes: options.table, subset });
   }
   if (!isFolder) assertFolderOptions(options);
-  const { ids, files } = isFolder ? openFolder(path, options.ids) : onePicture(path);
+  const { ids, files, missing } = isFolder ? openFolder(path, options.ids) : onePicture(path);
+  if (missing.length > 0) {
+    const which = `${missing.length} of the ${ids.length} ids of ${options.ids} have no photograph in ${path}`;
+    throw new CsrmError(`${which}, the first: ${missing[0]}`, { code: "data" });
+  }
   const known = tags === null ? null : await readTags(tags, classes, { ids, files });
   return {
     name: basename(path),
@@ -53,10 +58,10 @@ function assertFolderOptions({ images, ids, table }: PhotographOptions): void {
   }
 }
 
-function onePicture(path: string): { ids: string[]; files: Map<string, string> } {
+function onePicture(path: string): ImageList {
   const id = imageId(basename(path));
   if (id === null) throw expected("a picture or a folder of pictures", "--images", path);
-  return { ids: [id], files: new Map([[id, path]]) };
+  return { ids: [id], files: new Map([[id, path]]), missing: [] };
 }
 
 /** Tags of at least one of the photographs, and what is to be said of them. */

@@ -1,4 +1,5 @@
 /** What run, pretrain, train and verify have in common: a recipe with overrides, a run folder, and work that Ctrl-C lets go on later. */
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
 import { CsrmError } from "../errors.ts";
@@ -76,6 +77,12 @@ export async function withRun<Result>(
       throw new CsrmError(`a launcher has started ${world.size} processes already; leave --nproc out`, {
         code: "expected",
       });
+    }
+    const cores = availableParallelism();
+    if (options.nproc > cores) {
+      console.error(
+        `note: ${options.nproc} processes share ${cores} cores, and each holds a network and a batch of its own`,
+      );
     }
     process.exitCode = await launch(options.nproc);
     return null;

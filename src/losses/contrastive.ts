@@ -149,7 +149,7 @@ function starts(places: DrawnRows["places"], classes: readonly number[]): number
 export function infoNce(query: Tensor, positive: Tensor, negative: Tensor, temperature: number): Tensor {
   return scope(() => {
     const column = unitRows(query).unsqueeze(-1); // [A, P, D, 1]
-    const toPositive = unitRows(positive).reshape([positive.shape[0]!, 1, 1, -1]).matmul(column).squeeze(-1); // [A, P, 1]
+    const toPositive = unitRows(positive).unsqueeze(1).unsqueeze(1).matmul(column).squeeze(-1); // [A, P, 1]
     const toNegatives = negative.matmul(column).squeeze(-1); // [A, P, N]
     const logits = cat([toPositive, toNegatives], 2).div(temperature);
     return logits.logSoftmax(2).select(2, 0).mean(1).neg();

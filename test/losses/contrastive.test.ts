@@ -152,6 +152,14 @@ describe("the contrastive loss", () => {
     gradcheck((query) => infoNce(query, positive, negative, 0.5), [randn([2, 3, 4], { dtype: "float64" })]);
   });
 
+  it("is an empty sum for a process that none of the drawn pixels belongs to", () => {
+    const query = randn([0, 1, 4]).requiresGrad_();
+    const terms = infoNce(query, randn([0, 4]), randn([0, 1, 5, 4]), 0.5);
+    expect(terms.shape).toEqual([0]);
+    terms.sum().backward();
+    expect(query.grad!.shape).toEqual([0, 1, 4]);
+  });
+
   it("draws uniformly by libtorch's generator, the same again for the same seed", () => {
     const { inputs, bank } = twoClasses();
     bank.push(0, randn([5, 2]));

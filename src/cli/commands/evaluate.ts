@@ -22,7 +22,7 @@ import {
 } from "../../evaluation/table.ts";
 import { writeFileAtomic } from "../../files.ts";
 import type { Source } from "../../inference/predictor.ts";
-import { createProgress } from "../../progress.ts";
+import { createProgress, type Progress } from "../../progress.ts";
 import { type Shard, shardName } from "../../shard.ts";
 import { shardOf } from "../../world.ts";
 import { wordsIn } from "../arguments.ts";
@@ -120,7 +120,14 @@ export async function evaluate(options: EvaluateCommandOptions): Promise<Evaluat
     out === undefined ? null : await evaluateFromShards({ ...work, folder: shardsFolder(out), note: progress.note });
   const evaluation = counted ?? (await evaluatePredictions(work));
   if (out !== undefined) await writeEvaluation(out, evaluation);
+  noteResized(evaluation, progress);
   return evaluation;
+}
+
+/** Predictions at the training size are usual, transposed ones are a mistake: whoever reads the table shall know. */
+function noteResized({ resized, count }: Evaluation, { note }: Progress): void {
+  if (resized > 0)
+    note(`${resized} of ${count} predictions were of another size than their masks and resized (nearest)`);
 }
 
 /** Counts one shard; the last one to be done also evaluates the whole. */
@@ -136,7 +143,10 @@ async function evaluateOne(
   const onProgress = (done: number) => task.update(done);
   const work = { ...wanted, onProgress, folder: shardsFolder(out), note: progress.note };
   const { evaluation, count, missing } = await evaluateShard(work, shard);
-  if (evaluation) await writeEvaluation(out, evaluation);
+  if (evaluation) {
+    await writeEvaluation(out, evaluation);
+    noteResized(evaluation, progress);
+  }
   return { evaluation, part: { images: count, shard: shardName(shard), missing: missing.map(shardName), all: null } };
 }
 

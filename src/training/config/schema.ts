@@ -28,7 +28,12 @@ import { verify } from "./verify-section.ts";
 
 export const recipeSchema = z
   .strictObject({
-    name: z.string().min(1).default("recipe").describe("what the run is called; the file's name when absent"),
+    name: z
+      .string()
+      .regex(/^[^/\\\p{Cc}]+$/u)
+      .meta({ form: "a file name: text without slashes" })
+      .default("recipe")
+      .describe("what the run is called; the file's name when absent"),
     seed: atLeast(0).max(0xffff_ffff).default(0).describe("seed of every random draw"),
     device: z
       .string()

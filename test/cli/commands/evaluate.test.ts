@@ -10,6 +10,7 @@ import { writeNpz } from "../../../src/formats/npz.ts";
 
 let root = "";
 let written = "";
+let told = "";
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), "csrm-command-"));
@@ -41,7 +42,11 @@ async function csrm(...args: string[]): Promise<string> {
     written += String(text);
     return true;
   });
-  vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  told = "";
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    told += String(text);
+    return true;
+  });
   const program = new Command("csrm").exitOverride();
   register(program);
   registerReport(program);
@@ -63,6 +68,16 @@ describe("csrm evaluate", () => {
     const text = await csrm(...labels, "--subset", "cat,dog", "--label", "mine", "--no-crf", "--tta", "flip");
     expect(text).toMatch(/mine +– +2 +– +flip +no +66\.7/);
     expect(text).toMatch(/dog +100\.0/);
+  });
+
+  it("tells of predictions that had another size than their masks", async () => {
+    await csrm(...labels);
+    expect(told).not.toContain("another size");
+    mkdirSync(join(root, "turned"));
+    const turned = encodeIndexedPng({ width: 1, height: 2, data: Uint8Array.of(0, 8) });
+    writeFileSync(join(root, "turned/a.png"), turned);
+    await csrm(...labels, "--predictions", "ROOT/turned", "--ids", "ROOT/one.txt");
+    expect(told).toContain("1 of 1 predictions were of another size than their masks and resized (nearest)");
   });
 
   it("takes the list from --ids and names it as the split", async () => {

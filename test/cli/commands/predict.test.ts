@@ -173,7 +173,13 @@ describe("csrm predict", () => {
     const [tags, ids] = [join(root, "tags.csv"), join(root, "ids.txt")];
     writeFileSync(tags, "image,tags\na.png,dog\n");
     writeFileSync(ids, "a\n");
+    const mistyped = join(root, "mistyped.txt");
+    writeFileSync(mistyped, "a\ntrip/bb\n");
     for (const [command, message] of [
+      [
+        [...args, "--ids", mistyped],
+        `1 of the 2 ids of ${mistyped} have no photograph in ${images}, the first: trip/bb`,
+      ],
       [[...args, "--crf-scale", "0.5"], "expected --crf beside --crf-scale"],
       // The default, but said.
       [[...args, "--crf-scale", "1"], "expected --crf beside --crf-scale"],

@@ -47,6 +47,10 @@ describe("recipe errors", () => {
     expect(linesFor("classmix: {probability: 1.5}\n")).toEqual([
       `expected a number from 0 to 1 for classmix.probability (${path}), got 1.5`,
     ]);
+    // Runs are folders of that name.
+    expect(linesFor("", ["name=../other"])).toEqual([
+      'expected a file name: text without slashes for name (--set), got "../other"',
+    ]);
     expect(linesFor("", ["device=gpu"])).toEqual(['expected "cpu", "cuda" or "cuda:N" for device (--set), got "gpu"']);
   });
 
