@@ -17,7 +17,7 @@ import { pretrainStage, type StageOptions, type StageResult, trainStage } from "
 import { chosenModel } from "./chosen-model.ts";
 import { evaluateAll } from "./evaluations.ts";
 import { withLiveReport } from "./live-report.ts";
-import { predictAll, type Subject } from "./predictions.ts";
+import { type Pass, predictAll, type Subject } from "./predictions.ts";
 import { checkScoredLists, openTrainingData } from "./prepare.ts";
 import { checkVerification, isVerified, verifyRun } from "./verify.ts";
 
@@ -112,7 +112,22 @@ async function measure(
   const evaluations = await evaluateAll({ recipe, passes, folders, progress });
   const evaluating = { seconds: secondsOf(evaluate.results()) + evaluateSeconds() };
   evaluate.finish(evaluating);
+  noteUnread(passes, progress);
   return { predicting: predicting.seconds, evaluating: evaluating.seconds, evaluations };
+}
+
+/** Unread photographs that are named at the end. */
+const NAMED = 5;
+
+/** Each was told of when it was met; whoever looks at the end of a long run only shall know, too. */
+function noteUnread(passes: readonly Pass[], progress: Progress): void {
+  const all = new Set(passes.flatMap(({ dataset }) => dataset.samples.map(({ id }) => id)));
+  const unread = new Set(all);
+  for (const id of passes.flatMap(({ ids }) => ids)) unread.delete(id);
+  if (unread.size === 0) return;
+  const some = [...unread].slice(0, NAMED);
+  const named = `${some.join(", ")}${unread.size > NAMED ? ", …" : ""}`;
+  progress.note(`${unread.size} of ${all.size} photographs could not be read and have no mask: ${named}`);
 }
 
 function sharedStart(file: string): Done {

@@ -1,5 +1,5 @@
 /** csrm run on own photographs, as far as the settings go: training is tested elsewhere. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { csrm } from "../../helpers/cli.ts";
@@ -16,4 +16,22 @@ it.each(["folders", "tags.json"])("keeps a word for tags and makes a path whole:
   expect(stderr).toContain(tags === "folders" ? "gone.safetensors" : "no tags at");
   const wanted = tags === "folders" ? tags : join(process.cwd(), tags);
   expect(readFileSync(join(out, "config.yaml"), "utf8")).toContain(`tags: ${wanted}\n`);
+});
+
+it("ends by naming the photographs that could not be read", async () => {
+  const root = temporaryFolder();
+  for (const [i, name] of ["cat/a", "cat/b", "dog/c", "dog/d"].entries()) {
+    await writePicture(join(root, `photos/${name}.png`), picture(40, 40, i + 1));
+  }
+  writeFileSync(join(root, "photos/dog/broken.png"), "no picture");
+  const own = [
+    `data={layout: folder, root: ${join(root, "photos")}, tags: folders, lists: {train: null, score: []}, subset: null}`,
+    "predict={threshold: 0.3, tags: known}",
+    "threads=1",
+  ].flatMap((each) => ["--set", each]);
+  const { code, stderr } = await csrm("run", "toy-tiny", "--out", join(root, "run"), ...own);
+  expect(stderr.trimEnd().split("\n").at(-1)).toContain(
+    "1 of 5 photographs could not be read and have no mask: dog/broken",
+  );
+  expect(code).toBe(0);
 });
