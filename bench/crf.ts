@@ -15,6 +15,8 @@ import { resnet50Yardstick } from "./yardstick.ts";
 
 const SIZE = 512;
 const IMAGES = 4;
+/** Calls at a time where threads are compared; single ones show what the machine did at that moment. */
+const CALLS = 5;
 /**
  * Seconds of pydensecrf (-O3 -march=native, one core, one labeling, 10 iterations) on a machine where the yardstick took 2.68 s. It
  * runs each labeling of an image alone.
@@ -76,13 +78,13 @@ function crfOf({ size, labels, each }: Problem, count: number): () => void {
       refined.flatten().narrow(0, 0, 1).toArray();
     });
 }
+
 /**
  * libtorch's other pool begins anew with another number of threads, and its new ones spin for 25 ms, on cores that the CRF would have; the first
  * call after a rest is slow on its own account. Nobody changes the number in earnest.
  */
 const SETTLED = 200;
-/** Calls at a time; single ones show what the machine did at that moment. */
-const CALLS = 5;
+
 const on = (threads: number, body: () => void) => async () => {
   if (getThreads() !== threads) {
     setThreads(threads);
@@ -128,9 +130,9 @@ const scaling = device === "cpu" && options.threads > 1 ? [await secondThread(op
  * slows them down is the machine.
  */
 async function secondThread(threads: number): Promise<Section> {
-  const steadily = (count: number, on_: number) => {
+  const steadily = (count: number, by: number) => {
     const body = crfOf(problems[0]!, count);
-    return on(on_, () => {
+    return on(by, () => {
       for (let i = 0; i < CALLS; i++) body();
     });
   };

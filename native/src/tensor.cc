@@ -67,19 +67,12 @@ napi_value item(napi_env env, napi_callback_info info) {
   });
 }
 
-napi_value release(napi_env env, napi_callback_info info) {
+/// What changes how much memory waits for the garbage collector.
+template <void (HandleTable::*change)(double)>
+napi_value with_handle(napi_env env, napi_callback_info info) {
   Arguments<1> given(env, info);
   return guarded(env, [&]() -> napi_value {
-    HandleTable::get().release(to_double(env, given[0]));
-    HandleTable::get().report_memory(env);
-    return nullptr;
-  });
-}
-
-napi_value collectable(napi_env env, napi_callback_info info) {
-  Arguments<1> given(env, info);
-  return guarded(env, [&]() -> napi_value {
-    HandleTable::get().collectable(to_double(env, given[0]));
+    (HandleTable::get().*change)(to_double(env, given[0]));
     HandleTable::get().report_memory(env);
     return nullptr;
   });
@@ -97,8 +90,8 @@ const std::vector<Export>& tensor_exports() {
                                            {"requiresGrad", requires_grad},
                                            {"isChannelsLast", is_channels_last},
                                            {"item", item},
-                                           {"release", release},
-                                           {"collectable", collectable},
+                                           {"release", with_handle<&HandleTable::release>},
+                                           {"collectable", with_handle<&HandleTable::collectable>},
                                            {"liveTensors", live},
                                            {"liveBytes", live_bytes},
                                            {"fromTypedArray", from_typed_array},

@@ -1,14 +1,14 @@
 /** The photographs that `csrm predict` is given: a folder, some of a folder, or a single file, with the tags that go with them. */
 import { statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
-import { openDataset } from "../data/dataset.ts";
+import { missingError, openDataset } from "../data/dataset.ts";
 import { openFolder } from "../data/folder.ts";
 import { imageId } from "../data/image-files.ts";
 import type { TagMap } from "../data/tag-entries.ts";
 import { FOLDERS, openTags, type Pictures } from "../data/tag-source.ts";
 import type { ClassTable, Dataset } from "../data/types.ts";
 import type { ImageList } from "../data/voc.ts";
-import { CsrmError, expected } from "../errors.ts";
+import { expected } from "../errors.ts";
 import { readError } from "../files.ts";
 
 export interface PhotographOptions {
@@ -36,11 +36,9 @@ export async function openPhotographs(options: PhotographOptions, classes: Class
     return openDataset({ layout: "folder", root: path, list: options.ids, tags, classes: options.table, subset });
   }
   if (!isFolder) assertFolderOptions(options);
-  const { ids, files, missing } = isFolder ? openFolder(path, options.ids) : onePicture(path);
-  if (missing.length > 0) {
-    const which = `${missing.length} of the ${ids.length} ids of ${options.ids} have no photograph in ${path}`;
-    throw new CsrmError(`${which}, the first: ${missing[0]}`, { code: "data" });
-  }
+  const pictures = isFolder ? openFolder(path, options.ids) : onePicture(path);
+  if (pictures.missing.length > 0) throw missingError(pictures, options.ids);
+  const { ids, files } = pictures;
   const known = tags === null ? null : await readTags(tags, classes, { ids, files });
   return {
     name: basename(path),

@@ -80,7 +80,7 @@ function alike(names: readonly string[]): [string, string] | null {
   return null;
 }
 
-function missingError({ ids, files, missing }: ImageList, list: string | null): CsrmError {
+export function missingError({ ids, files, missing }: ImageList, list: string | null): CsrmError {
   const first = files.get(missing[0]!);
   const message = `${missing.length} of the ${ids.length} images of list ${list} are missing, the first: ${first}`;
   return new CsrmError(message, { code: "data" });

@@ -178,7 +178,7 @@ describe("csrm predict", () => {
     for (const [command, message] of [
       [
         [...args, "--ids", mistyped],
-        `1 of the 2 ids of ${mistyped} have no photograph in ${images}, the first: trip/bb`,
+        `1 of the 2 images of list ${mistyped} are missing, the first: ${join(images, "trip/bb.jpg")}`,
       ],
       [[...args, "--crf-scale", "0.5"], "expected --crf beside --crf-scale"],
       // The default, but said.
