@@ -1,4 +1,4 @@
-"""Segmentations of Debian's scikit-image (python3-skimage) for test/refine/masks/felzenszwalb.test.ts.
+"""Segmentations and medians of Debian's scikit-image and SciPy (python3-skimage) for test/refine/masks/.
 
     /usr/bin/python3 test/golden/make-felzenszwalb.py > test/golden/felzenszwalb.json
 
@@ -7,7 +7,9 @@ Pictures have noise, so that no two edges weigh the same and the order of equal 
 import json
 
 import numpy as np
+import scipy
 import skimage
+from scipy.ndimage import median_filter
 from skimage.segmentation import felzenszwalb
 
 
@@ -51,4 +53,10 @@ for seed, (height, width), options in [
             "segments": runs(segments.ravel()),
         }
     )
-print(json.dumps({"note": f"scikit-image {skimage.__version__}; segments as runs [label, count, …]", "cases": cases}, separators=(",", ":")))
+medians = []
+for seed, (height, width), side in [(6, (19, 23), 3), (7, (16, 13), 7), (8, (4, 9), 11)]:
+    image = picture(seed, height, width)
+    filtered = median_filter(image, size=(side, side, 1))
+    medians.append({"size_hw": [height, width], "side": side, "image": image.ravel().tolist(), "filtered": filtered.ravel().tolist()})
+note = f"scikit-image {skimage.__version__}, SciPy {scipy.__version__}; segments as runs [label, count, …]"
+print(json.dumps({"note": note, "cases": cases, "medians": medians}, separators=(",", ":")))

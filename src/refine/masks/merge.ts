@@ -10,8 +10,8 @@ import { UNKNOWN } from "../refine-labels.ts";
  * - `max_iou_imp2`: a mask goes to the lowest class of which it holds more than half its own pixels, or at least 85 % of the class'.
  *   Pixels of a class that no mask still free covers keep it; the rest is background. Higher classes are painted over lower ones.
  * - `max_iou_imp`: without the 85 % rule. `max_iou`: without the kept pixels either.
- * - `best_fit` (ours): of the classes that may have it, a mask goes to the one with the largest IoU, and where masks overlap the one
- *   with the larger IoU is on top. Pixels that no mask covers keep their label, 255 (unknown) included.
+ * - `best_fit` (ours): of the classes with more than 60 % of the mask, or 85 % of their own pixels in it, a mask goes to the one with the
+ *   largest IoU, and where masks overlap the one with the larger IoU is on top. Pixels that no mask covers keep their label, 255 (unknown) included.
  */
 export const MERGE_RULES = ["best_fit", "max_iou_imp2", "max_iou_imp", "max_iou"] as const;
 export type MergeRule = (typeof MERGE_RULES)[number];
@@ -24,6 +24,9 @@ export interface MergeOptions {
 
 /** Share of a class' pixels from which on a mask may be its, however much else it holds. */
 const RECALL = 0.85;
+
+/** Share of a mask's pixels above which it may be a class' to `best_fit`: with half of them, masks carry classes into the background. */
+const PRECISION = 0.6;
 
 /**
  * The label map with its classes grown and cut to the masks.
@@ -79,7 +82,8 @@ function mergeByFit({ labels, masks, counts }: MergeInput): Uint8Array {
     const size = areaOfRuns(runs);
     let best = { id: 0, fit: 0 };
     for (const [id, inside] of counts[mask]!.entries()) {
-      if (id === 0 || id === UNKNOWN || !(2 * inside > size || (inside > 0 && inside / areas[id]! >= RECALL))) continue;
+      if (id === 0 || id === UNKNOWN || !(inside > PRECISION * size || (inside > 0 && inside / areas[id]! >= RECALL)))
+        continue;
       const fit = inside / (size + areas[id]! - inside);
       if (fit > best.fit) best = { id, fit };
     }

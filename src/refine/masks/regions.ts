@@ -3,11 +3,14 @@ import type { RgbImage } from "../../data/types.ts";
 import { expected } from "../../errors.ts";
 import type { MaskSize, Runs } from "../../formats/coco-runs.ts";
 import { colourGraph, segmentGraph } from "./felzenszwalb.ts";
+import { medianFiltered } from "./median.ts";
 
 export interface RegionSettings {
   /** Scales of the segmentation; the larger, the larger the regions. */
   scales: readonly number[];
-  /** Smoothing of the picture before, standard deviation in pixels. */
+  /** Side in pixels, odd, of the square whose median takes the place of each pixel: texture goes, outlines stay. 1 leaves it all. */
+  median: number;
+  /** Smoothing of the picture after that, standard deviation in pixels. */
   sigma: number;
   /** Regions have at least this many pixels. */
   min_size: number;
@@ -16,16 +19,23 @@ export interface RegionSettings {
 }
 
 export const DEFAULT_REGIONS: RegionSettings = {
-  scales: [75, 100, 150, 200, 300],
+  scales: [60, 90, 130, 200],
+  median: 7,
   sigma: 0.8,
   min_size: 50,
   max_side: 1000,
 };
 
+/** Beyond it the time of a pixel, which grows with the side, has no use. */
+const LARGEST_MEDIAN = 99;
+
 /** @throws CsrmError naming the setting */
-export function assertRegionSettings({ scales, sigma, min_size, max_side }: RegionSettings): void {
+export function assertRegionSettings({ scales, median, sigma, min_size, max_side }: RegionSettings): void {
   if (scales.length === 0 || !scales.every((scale) => scale > 0 && scale < 1e9)) {
     throw expected("numbers above 0", "the regions' scales", scales);
+  }
+  if (!(Number.isInteger(median) && median % 2 === 1 && median >= 1 && median <= LARGEST_MEDIAN)) {
+    throw expected(`an odd number from 1 to ${LARGEST_MEDIAN}`, "the regions' median", median);
   }
   if (!(sigma >= 0 && sigma <= 20)) throw expected("a number in 0..20", "the regions' sigma", sigma);
   if (!(Number.isInteger(min_size) && min_size >= 1)) {
@@ -42,7 +52,7 @@ export function assertRegionSettings({ scales, sigma, min_size, max_side }: Regi
  * @returns pixels of `size`, numbered down the columns
  */
 export function regionProposals(image: RgbImage, settings: RegionSettings, size: MaskSize = image): Runs[] {
-  const graph = colourGraph(image, settings.sigma);
+  const graph = colourGraph(medianFiltered(image, settings.median), settings.sigma);
   return settings.scales.flatMap((scale) => {
     const data = segmentGraph(graph, { scale, minSize: settings.min_size });
     return runsOfSegments({ data, width: image.width, height: image.height }, size);

@@ -48,7 +48,7 @@ function smoothLine(
 }
 
 /** Beyond the first and last pixel the line comes back: 2 1 0 | 0 1 2 … */
-function mirrored(position: number, length: number): number {
+export function mirrored(position: number, length: number): number {
   const turn = 2 * length;
   const inside = ((position % turn) + turn) % turn;
   return inside < length ? inside : turn - 1 - inside;

@@ -54,13 +54,15 @@ const sam = (...options: string[]) => csrm("refine", "sam", "--labels", at("labe
 
 describe("csrm refine regions", () => {
   it("gives a region to the class that fills most of it, and goes on where it stopped", async () => {
-    const first = await regions("--sigma", "0", "--json");
+    const exactly = ["--median", "1", "--sigma", "0", "--json"]; // the outline as it is, corners too
+    const first = await regions(...exactly);
     expect(first.code, first.stderr).toBe(0);
     expect(JSON.parse(first.stdout)).toMatchObject({
       images: 2,
       resumed: 0,
       rule: "best_fit",
-      scales: [75, 100, 150, 200, 300],
+      scales: [60, 90, 130, 200],
+      median: 1,
       sigma: 0,
     });
     const { colour, data } = result("out", "sub/b");
@@ -69,7 +71,7 @@ describe("csrm refine regions", () => {
 
     const written = statSync(at("out", "a.png")).mtimeMs;
     rmSync(at("out", "sub", "b.png"));
-    expect(JSON.parse((await regions("--sigma", "0", "--json")).stdout)).toMatchObject({ images: 2, resumed: 1 });
+    expect(JSON.parse((await regions(...exactly)).stdout)).toMatchObject({ images: 2, resumed: 1 });
     expect(statSync(at("out", "a.png")).mtimeMs).toBe(written);
   });
 
@@ -77,7 +79,7 @@ describe("csrm refine regions", () => {
     await regions();
     const other = await regions("--scales", "300");
     expect(other.code).toBe(1);
-    expect(other.stderr).toContain("scales: [75,100,150,200,300] → [300]");
+    expect(other.stderr).toContain("scales: [60,90,130,200] → [300]");
     expect((await regions("--rule", "max_iou_imp2")).stderr).toContain('rule: "best_fit" → "max_iou_imp2"');
   });
 
@@ -102,6 +104,7 @@ describe("csrm refine regions", () => {
   it.each([
     [["--scales", "0"], "Expected a number above 0"],
     [["--sigma", "-1"], "Expected a number of at least 0"],
+    [["--median", "4"], "expected an odd number from 1 to 99 for the regions' median, got 4"],
     [["--rule", "union"], "Allowed choices are best_fit"],
     [["--min-size", "0"], "expected a whole number ≥ 1"],
   ])("refuses %j", async (options, message) => {

@@ -61,6 +61,14 @@ describe("best_fit", () => {
     expect(rows(mergeMasks(labels, masks, { rule }))).toEqual(["222222"]);
   });
 
+  test("leaves a mask that a class fills but half to the background, unless most of the class is in it", () => {
+    const masks = [mask(["#########....."])];
+    expect(rows(mergeMasks(map(["11111....11111"]), masks, { rule: "max_iou_imp2" }))).toEqual(["11111111111111"]);
+    expect(rows(mergeMasks(map(["11111....11111"]), masks, { rule }))).toEqual([".........11111"]);
+    expect(rows(mergeMasks(map(["111111...11111"]), masks, { rule }))).toEqual(["11111111111111"]);
+    expect(rows(mergeMasks(map(["11111........."]), masks, { rule }))).toEqual(["111111111....."]);
+  });
+
   test("puts the mask with the larger IoU on top, whichever class is higher", () => {
     const labels = map(["1111..", "1111..", "..2222"]);
     const first = mask(["####..", "####..", "......"]); // all of class 1
