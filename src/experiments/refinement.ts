@@ -1,11 +1,12 @@
 /** Table 2 of the paper: start and CSRM, as they are and refined, seed by seed. */
 import path from "node:path";
+import { CsrmError } from "../errors.ts";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { listName } from "../pipeline/predictions.ts";
 import { compareSplits, readEvaluations } from "../report/run-data.ts";
 import type { Recipe } from "../training/config.ts";
 import { valuesOf } from "./ablation.ts";
-import type { StoredExperiment } from "./experiment-folder.ts";
+import { isExperiment, type StoredExperiment } from "./experiment-folder.ts";
 import { measuringNotes, type Outcome } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
 import { assertRefinable, dataPlace, type RefinedOptions, refineSeed, seedFolder } from "./refined-maps.ts";
@@ -47,12 +48,16 @@ export async function refinementOutcome(
 /**
  * The same of finished runs of one recipe, and of experiments.
  * @param out gets the refined label maps
- * @throws CsrmError as `seedRunsIn` and `assertRefinable`, and for a run that did not measure its start or its CSRM
+ * @throws CsrmError as `seedRunsIn` and `assertRefinable`, and for a run that did not measure its start or its CSRM; (code "file") for an experiment's own
+ *   folder as `out`, whose table would be lost
  */
 export async function refinementOfRuns(
   folders: readonly string[],
   { out, ...options }: Omit<RefinedOptions, "data">,
 ): Promise<Outcome> {
+  if (isExperiment(out)) {
+    throw new CsrmError(`${out} is an experiment with a table of its own; choose another --out`, { code: "file" });
+  }
   const found = seedRunsIn(folders, options.progress.note);
   for (const each of found) assertMeasured(each);
   const runs = new Map<number, Evaluation[]>();

@@ -76,7 +76,7 @@ function choose(sections: string[], name: string): string {
 
 function describe(value: unknown): string {
   if (value instanceof TorchTensor) return `a tensor [${value.shape}]`;
-  if (value instanceof Map) return `${value.size} entries`;
+  if (value instanceof Map) return `${value.size} ${value.size === 1 ? "entry" : "entries"}`;
   if (value instanceof Set || Array.isArray(value)) {
     return `a list of ${value instanceof Set ? value.size : value.length}`;
   }

@@ -2,7 +2,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { refinementOfRuns } from "../../src/experiments/refinement.ts";
 import { seedRunsIn } from "../../src/experiments/seed-runs.ts";
+import { silentProgress } from "../../src/progress.ts";
 import { dumpRecipe, loadRecipe } from "../../src/training/config.ts";
 import { temporaryFolder } from "../helpers/tiny.ts";
 import { evaluation, saveRun } from "./fixture.ts";
@@ -63,6 +65,13 @@ describe("runs for a table of refinements", () => {
       ["start", "csrm"],
     ]);
     expect(found[0]!.measured[1]!.run).toBe(path.join(folder, "runs/m-s0"));
+  });
+
+  it("never write their table over an experiment's", async () => {
+    const folder = ablation(ROWS, { 0: ["start", "s", "m"] });
+    const options = { supplies: [], merge: { rule: "best_fit" }, progress: silentProgress } as const;
+    const refined = refinementOfRuns([folder], { ...options, out: folder });
+    await expect(refined).rejects.toThrow(`${folder} is an experiment with a table of its own; choose another --out`);
   });
 
   it("leave out seeds that are not done, and say so", () => {

@@ -21,13 +21,18 @@ export function isTree(value: unknown): value is Tree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** What the library has against a text, without the place and the lines around it. */
+function reasonOf(error: Error): string {
+  return error.message.split("\n")[0]!.replace(/ at line \d+, column \d+:?$/, "");
+}
+
 /** Reads a YAML file that must hold a mapping. @throws CsrmError with file, line and column of a syntax error */
 export function readYamlMapping(file: string): Tree {
   const document = parseDocument(readTextSync(file), { prettyErrors: true });
   const [error] = document.errors;
   if (error) {
     const place = error.linePos ? `:${error.linePos[0].line}:${error.linePos[0].col}` : "";
-    throw new CsrmError(`${file}${place}: ${error.message.split("\n")[0]}`, { code: "config", cause: error });
+    throw new CsrmError(`${file}${place}: ${reasonOf(error)}`, { code: "config", cause: error });
   }
   const value: unknown = document.toJS() ?? {};
   if (!isTree(value))
@@ -77,11 +82,14 @@ export function parseOverride(text: string): Tree {
     );
   }
   const source = text.slice(equals + 1);
+  if (source.trim() === "") {
+    throw new CsrmError(`expected a value after ${key}= for --set; null is a value, too`, { code: "config" });
+  }
   let value: unknown;
   try {
     value = parse(source) as unknown;
   } catch (error) {
-    const reason = error instanceof YAMLParseError ? error.message.split("\n")[0] : messageOf(error);
+    const reason = error instanceof YAMLParseError ? reasonOf(error) : messageOf(error);
     throw new CsrmError(`expected a YAML value for --set ${key}, got ${show(source)}: ${reason}`, { code: "config" });
   }
   return nested(key, value);

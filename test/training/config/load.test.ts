@@ -82,6 +82,8 @@ describe("loadRecipe", () => {
 
   it("refuses an override that is no YAML, naming its key", () => {
     expect(() => load("", { set: ["data.size=[1"] })).toThrow(/expected a YAML value for --set data\.size, got "\[1"/);
+    expect(() => load("", { set: ["schedule.steps="] })).toThrow("expected a value after schedule.steps= for --set");
+    expect(() => load("", { set: ["optimizer.lr=.inf"] })).toThrow(/optimizer\.lr .*, got Infinity/);
   });
 
   it("expands variables in strings and names the key and the variable when one is not set", () => {
@@ -127,7 +129,7 @@ describe("loadRecipe", () => {
   });
 
   it("shows line and column of a YAML error", () => {
-    expect(() => load("seed: 1\nseed: 2\n")).toThrow(/recipe\.yaml:2:1: Map keys must be unique/);
+    expect(() => load("seed: 1\nseed: 2\n")).toThrow(/recipe\.yaml:2:1: Map keys must be unique$/);
     expect(() => load("- 1\n- 2\n")).toThrow(/recipe\.yaml: expected a mapping of recipe keys, got \[1,2\]/);
   });
 });
