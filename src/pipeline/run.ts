@@ -26,6 +26,8 @@ export interface Summary {
   /** Of finished work: training over all sessions, prediction and evaluation of those that ended. */
   seconds: number;
   stages: Partial<Record<StageName, number>>;
+  /** Photographs of the measured lists that could not be read and so have no mask, where there are any. */
+  unread?: string[];
   /** Mean IoU by method and list, fractions; `miou` is that of the first list. A whole run always has start, csrm and csrm_crf. */
   [method: string]: unknown;
 }
@@ -78,7 +80,10 @@ async function allStages(run: Run, progress: Progress, options: PipelineOptions)
     evaluate: measured.evaluating,
     ...(verified ? { verify: verified.seconds } : {}),
   };
-  const summary = summaryOf(recipe, stages, [...measured.evaluations, ...(verified?.evaluations ?? [])]);
+  const summary: Summary = {
+    ...summaryOf(recipe, stages, [...measured.evaluations, ...(verified?.evaluations ?? [])]),
+    ...(measured.unread.length > 0 ? { unread: measured.unread } : {}),
+  };
   run.writeSummary(summary);
   return summary;
 }
@@ -88,6 +93,7 @@ interface Measured {
   predicting: number;
   evaluating: number;
   evaluations: Evaluation[];
+  unread: string[];
 }
 
 /** Prediction and evaluation of the trained networks, in one process. @param options.models gets the one of the main training */
@@ -112,22 +118,23 @@ async function measure(
   const evaluations = await evaluateAll({ recipe, passes, folders, progress });
   const evaluating = { seconds: secondsOf(evaluate.results()) + evaluateSeconds() };
   evaluate.finish(evaluating);
-  noteUnread(passes, progress);
-  return { predicting: predicting.seconds, evaluating: evaluating.seconds, evaluations };
+  const unread = unreadOf(passes, progress);
+  return { predicting: predicting.seconds, evaluating: evaluating.seconds, evaluations, unread };
 }
 
 /** Unread photographs that are named at the end. */
 const NAMED = 5;
 
 /** Each was told of when it was met; whoever looks at the end of a long run only shall know, too. */
-function noteUnread(passes: readonly Pass[], progress: Progress): void {
+function unreadOf(passes: readonly Pass[], progress: Progress): string[] {
   const all = new Set(passes.flatMap(({ dataset }) => dataset.samples.map(({ id }) => id)));
-  const unread = new Set(all);
-  for (const id of passes.flatMap(({ ids }) => ids)) unread.delete(id);
-  if (unread.size === 0) return;
-  const some = [...unread].slice(0, NAMED);
-  const named = `${some.join(", ")}${unread.size > NAMED ? ", …" : ""}`;
-  progress.note(`${unread.size} of ${all.size} photographs could not be read and have no mask: ${named}`);
+  const read = new Set(passes.flatMap(({ ids }) => ids));
+  const unread = [...all].filter((id) => !read.has(id));
+  const named = `${unread.slice(0, NAMED).join(", ")}${unread.length > NAMED ? ", …" : ""}`;
+  if (unread.length > 0) {
+    progress.note(`${unread.length} of ${all.size} photographs could not be read and have no mask: ${named}`);
+  }
+  return unread;
 }
 
 function sharedStart(file: string): Done {

@@ -18,7 +18,7 @@ it.each(["folders", "tags.json"])("keeps a word for tags and makes a path whole:
   expect(readFileSync(join(out, "config.yaml"), "utf8")).toContain(`tags: ${wanted}\n`);
 });
 
-it("ends by naming the photographs that could not be read", async () => {
+it("names the photographs that could not be read, at the end and in the summary", async () => {
   const root = temporaryFolder();
   for (const [i, name] of ["cat/a", "cat/b", "dog/c", "dog/d"].entries()) {
     await writePicture(join(root, `photos/${name}.png`), picture(40, 40, i + 1));
@@ -34,4 +34,5 @@ it("ends by naming the photographs that could not be read", async () => {
     "1 of 5 photographs could not be read and have no mask: dog/broken",
   );
   expect(code).toBe(0);
+  expect(JSON.parse(readFileSync(join(root, "run", "summary.json"), "utf8")).unread).toEqual(["dog/broken"]);
 });
