@@ -10,7 +10,7 @@ import { buildModel } from "../src/models/model-file.ts";
 import { imagenet } from "../src/models/registry.ts";
 import { silentProgress } from "../src/progress.ts";
 import { Stage } from "../src/run-stage.ts";
-import { type Device, type DType, F, liveTensors, noGrad, scope, setTf32, type Tensor } from "../src/torch/index.ts";
+import { type Device, type DType, liveTensors, noGrad, scope, setTf32, type Tensor } from "../src/torch/index.ts";
 import { Dropout } from "../src/torch/nn/index.ts";
 import { csrmStep } from "../src/training/csrm-step.ts";
 import { prepare } from "../src/training/network.ts";
@@ -28,13 +28,6 @@ function distance(a: Tensor, b: Tensor): number {
   return scope(() => {
     const [x, y] = [a, b].map((one) => one.detach().to({ device: "cpu", dtype: "float64" })) as [Tensor, Tensor];
     return x.sub(y).abs().max().item() / Math.max(x.abs().max().item(), 1e-12);
-  });
-}
-
-function cosine(a: Tensor, b: Tensor): number {
-  return scope(() => {
-    const [x, y] = [a, b].map((one) => one.to({ device: "cpu", dtype: "float64" }).flatten()) as [Tensor, Tensor];
-    return F.cosineSimilarity(x, y, 0, 1e-300).item();
   });
 }
 
@@ -85,9 +78,8 @@ describeOnDevices("on $device", ({ device }) => {
       for (const [i, output] of here.outputs.entries()) expect(distance(output, there.outputs[i]!)).toBeLessThan(1e-4);
       for (const [i, [name, gradient]] of here.gradients.entries()) {
         expect(gradient === null, name).toBe(there.gradients[i]![1] === null);
-        // ReLUs that change sides amplify rounding: noise of 1e-5 on all weights moves the largest differences by 1e-2, noise of 1e-3 by 2e-1,
-        // while the gradients keep their directions, to 0.998.
-        if (gradient) expect(cosine(gradient, there.gradients[i]![1]!), name).toBeGreaterThan(0.99);
+        // ReLUs that change sides amplify rounding: noise of 1e-5 on all convolutions moves single values by 1.4e-2.
+        if (gradient) expect(distance(gradient, there.gradients[i]![1]!), name).toBeLessThan(3e-2);
       }
     } finally {
       Dropout.prototype.forward = forward;

@@ -94,9 +94,17 @@ export interface PoolOptions {
   countIncludePad?: boolean;
 }
 
+/**
+ * On GPUs padding is a step of its own: where libtorch pads itself, the gradient for channels-last maps is that of windows elsewhere
+ * (pytorch/pytorch#188344, mended there in July 2026). Where zeros do not count it takes the other layout, whose gradient is right.
+ */
 function avgPool2d(input: Tensor, kernel: Pair, options: PoolOptions = {}): Tensor {
   const { stride = kernel, padding = 0, ceilMode = false, countIncludePad = true } = options;
-  return ops.avgPool2d(input, kernel, stride, padding, ceilMode, countIncludePad);
+  const [vertical, horizontal] = typeof padding === "number" ? [padding, padding] : padding;
+  const pool = (maps: Tensor, padded: Pair) => ops.avgPool2d(maps, kernel, stride, padded, ceilMode, countIncludePad);
+  if (input.device === "cpu" || (vertical === 0 && horizontal === 0)) return pool(input, padding);
+  if (ceilMode || !countIncludePad) return pool(input.contiguous(), padding);
+  return pool(pad(input, [horizontal, horizontal, vertical, vertical]), 0);
 }
 
 function maxPool2d(input: Tensor, kernel: Pair, options: PoolOptions = {}): Tensor {
