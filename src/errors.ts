@@ -38,13 +38,17 @@ export function show(value: unknown): string {
   else if (ArrayBuffer.isView(value)) text = `${value.constructor.name}(${value.byteLength} bytes)`;
   else {
     try {
-      text = JSON.stringify(value) ?? String(value);
+      text = JSON.stringify(value, finite) ?? String(value);
     } catch {
       text = String(value);
     }
   }
   return text.length > 200 ? `${text.slice(0, 197)}...` : text;
 }
+
+/** JSON has no NaN and no infinity and would say null. */
+const finite = (_key: string, value: unknown) =>
+  typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 
 /** Does work that fails without knowing which file it is about: its name comes before the message. */
 export function naming<Result>(file: string, work: () => Result): Result {

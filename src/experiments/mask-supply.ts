@@ -8,7 +8,7 @@ import { placeIn } from "../pipeline/evaluation-files.ts";
 import type { Progress } from "../progress.ts";
 import { type MaskSource, storedMasks } from "../refine/masks/mask-stage.ts";
 import { writeRegions } from "../refine/masks/region-stage.ts";
-import { DEFAULT_REGIONS } from "../refine/masks/regions.ts";
+import { DEFAULT_REGIONS, type RegionSettings } from "../refine/masks/regions.ts";
 import { maskDefaults } from "../refine/sam/options.ts";
 import { proposalSettings, proposeMasks } from "../refine/sam/propose-stage.ts";
 import { assertStamped, isStamp, type Settings, stampOf } from "../stamped-folder.ts";
@@ -43,12 +43,18 @@ export function otherWays(out: string): string {
   return `csrm experiment refinement --runs ${out} --out OTHER makes such a table of the same runs, without any training`;
 }
 
+/** What a table says of its regions. */
+export function toldRegions({ scales, median }: RegionSettings): string {
+  const how = `segments of even colour at scales ${scales.join(", ")} after a median of ${median} × ${median} pixels`;
+  return `regions: ${how}, no masks of Segment Anything`;
+}
+
 /** Regions of even colour, with the defaults of csrm refine regions. @param out the experiment's folder */
 export function regionSupply(out: string): MaskSupply {
   const folder = path.join(out, "masks", "regions");
   return {
     kind: "regions",
-    told: `regions: segments of even colour at scales ${DEFAULT_REGIONS.scales.join(", ")}, no masks of Segment Anything`,
+    told: toldRegions(DEFAULT_REGIONS),
     async settings(data) {
       assertStamped(folder, { data, ...DEFAULT_REGIONS }, otherWays(out));
       return { ...DEFAULT_REGIONS };

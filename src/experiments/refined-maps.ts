@@ -15,7 +15,7 @@ import { listName } from "../pipeline/predictions.ts";
 import type { Progress } from "../progress.ts";
 import { refineCrf } from "../refine/crf-stage.ts";
 import { refineByMasks } from "../refine/masks/mask-stage.ts";
-import type { MergeOptions } from "../refine/masks/merge.ts";
+import { type MergeOptions, mergeSettings } from "../refine/masks/merge.ts";
 import { assertStamped, openStamped, type Settings } from "../stamped-folder.ts";
 import { setThreads } from "../torch/index.ts";
 import type { Recipe } from "../training/config.ts";
@@ -56,7 +56,7 @@ async function settingsOf(
   { data, merge }: Pick<RefinedOptions, "data" | "merge">,
   supply: MaskSupply,
 ): Promise<Settings> {
-  return { data, ...(await supply.settings(data)), ...merge };
+  return { data, ...(await supply.settings(data)), ...mergeSettings(merge) };
 }
 
 /**

@@ -48,8 +48,8 @@ export async function refinementOutcome(
 /**
  * The same of finished runs of one recipe, and of experiments.
  * @param out gets the refined label maps
- * @throws CsrmError as `seedRunsIn` and `assertRefinable`, and for a run that did not measure its start or its CSRM; (code "file") for an experiment's own
- *   folder as `out`, whose table would be lost
+ * @throws CsrmError as `seedRunsIn` and `assertRefinable`, and for a run that did not measure its start or its CSRM;
+ *   (code "file") for an experiment's own folder as `out`, whose table would be lost
  */
 export async function refinementOfRuns(
   folders: readonly string[],

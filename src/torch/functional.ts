@@ -90,19 +90,25 @@ export interface PoolOptions {
   stride?: Pair;
   padding?: Pair;
   ceilMode?: boolean;
-  /** For averages: whether padded zeros count in the mean. */
+}
+
+interface AveragePoolOptions extends PoolOptions {
+  /** Whether padded zeros count in the mean (default true). */
   countIncludePad?: boolean;
+  /** Whether the maps are padded before they are pooled (default: on GPUs). */
+  padApart?: boolean;
 }
 
 /**
- * On GPUs padding is a step of its own: where libtorch pads itself, the gradient for channels-last maps is that of windows elsewhere
- * (pytorch/pytorch#188344, mended there in July 2026). Where zeros do not count it takes the other layout, whose gradient is right.
+ * On GPUs padding is a step of its own: where libtorch pads, the gradient of channels-last maps belongs to shifted windows
+ * (pytorch/pytorch#188344, mended there in July 2026). With `ceilMode`, or where zeros do not count, the maps are made contiguous instead.
  */
-function avgPool2d(input: Tensor, kernel: Pair, options: PoolOptions = {}): Tensor {
+function avgPool2d(input: Tensor, kernel: Pair, options: AveragePoolOptions = {}): Tensor {
   const { stride = kernel, padding = 0, ceilMode = false, countIncludePad = true } = options;
+  const { padApart = input.device !== "cpu" } = options;
   const [vertical, horizontal] = typeof padding === "number" ? [padding, padding] : padding;
   const pool = (maps: Tensor, padded: Pair) => ops.avgPool2d(maps, kernel, stride, padded, ceilMode, countIncludePad);
-  if (input.device === "cpu" || (vertical === 0 && horizontal === 0)) return pool(input, padding);
+  if (!padApart || (vertical === 0 && horizontal === 0)) return pool(input, padding);
   if (ceilMode || !countIncludePad) return pool(input.contiguous(), padding);
   return pool(pad(input, [horizontal, horizontal, vertical, vertical]), 0);
 }

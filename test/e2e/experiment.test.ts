@@ -17,9 +17,11 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { toldRegions } from "../../src/experiments/mask-supply.ts";
 import { parseCsv } from "../../src/formats/csv.ts";
 import { decodeLabelPng } from "../../src/formats/indexed-png.ts";
 import { mergeMasks } from "../../src/refine/masks/merge.ts";
+import { DEFAULT_REGIONS } from "../../src/refine/masks/regions.ts";
 import { csrm } from "../helpers/cli.ts";
 import { scalarsByStep } from "../helpers/tfevents.ts";
 import { temporaryFolder } from "../helpers/tiny.ts";
@@ -250,7 +252,7 @@ describe("csrm experiment refinement", () => {
     expect(keysOf(JSON.stringify(trained))).toEqual([...PLAIN, ...withMasks("regions")]);
     const text = readFileSync(path.join(folder, "table.md"), "utf8");
     expect(text).toMatch(/^\| CSRM \+ dCRF \+ regions \| start \|/m);
-    expect(text).toContain("Merged by best_fit; regions: segments of even colour at scales 75, 100");
+    expect(text).toContain(`Merged by best_fit; ${toldRegions(DEFAULT_REGIONS)}.`);
     expect(text).not.toMatch(/SAM masks/);
     // A run that did everything by itself has the same table, and stays as it is.
     run(["run", "toy-tiny", "--out", whole, ...SHORT]);

@@ -9,6 +9,7 @@ const KERNEL = 3;
 interface Options {
   stride: number;
   padding: number;
+  padApart?: boolean;
   ceilMode?: boolean;
   countIncludePad?: boolean;
 }
@@ -55,6 +56,18 @@ function expectClose(found: Float64Array, wanted: ArrayLike<number>): void {
   for (const [i, value] of found.entries()) expect(Math.abs(value - wanted[i]!), `value ${i}`).toBeLessThan(1e-6);
 }
 
+it("pads rows and columns by their own numbers", () => {
+  const x = randn([1, 1, 5, 6]);
+  for (const padding of [
+    [1, 0],
+    [0, 1],
+  ] as const) {
+    const [apart, together] = [true, false].map((padApart) => values(F.avgPool2d(x, KERNEL, { padding, padApart })));
+    expect(apart).toEqual(together);
+    expect(apart!.length).toBe(padding[0] ? 4 : 2);
+  }
+});
+
 describeOnDevices("average pooling on $device", ({ device }) => {
   it.each<Options>([
     { stride: 1, padding: 1 },
@@ -62,6 +75,10 @@ describeOnDevices("average pooling on $device", ({ device }) => {
     { stride: 3, padding: 0 },
     { stride: 2, padding: 1, countIncludePad: false },
     { stride: 2, padding: 1, ceilMode: true },
+    { stride: 1, padding: 1, padApart: true },
+    { stride: 2, padding: 1, padApart: true },
+    { stride: 2, padding: 1, countIncludePad: false, padApart: true },
+    { stride: 2, padding: 1, ceilMode: true, padApart: true },
   ])("has the means and the gradient of its windows, in either layout: %j", (options) => {
     for (const memoryFormat of ["channels_last", "contiguous"] as const) {
       manualSeed(1);

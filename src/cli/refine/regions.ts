@@ -45,8 +45,8 @@ export function registerRegions(refine: Command): void {
     )
     .option(
       "--median <pixels>",
-      "side of the square whose median replaces each pixel before; 1: none",
-      wholeNumber(1),
+      "side of the square whose median replaces each pixel before: odd, 1 to 99; 1: none",
+      numberIn({ least: 1, most: 99, whole: true }),
       DEFAULT_REGIONS.median,
     )
     .option("--sigma <pixels>", "smoothing after that", numberIn({ least: 0, most: 20 }), DEFAULT_REGIONS.sigma)

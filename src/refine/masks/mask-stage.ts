@@ -7,7 +7,7 @@ import { type Settings, stampOf } from "../../stamped-folder.ts";
 import { photographs, type RefineImages } from "../photographs.ts";
 import { type FolderOptions, type RefineSummary, refineFolder } from "../refine-folder.ts";
 import { assertMasks, maskFiles, readMasks } from "./mask-files.ts";
-import { type MergeOptions, mergeMasks } from "./merge.ts";
+import { type MergeOptions, mergeMasks, mergeSettings } from "./merge.ts";
 import { assertRegionSettings, type RegionSettings, regionProposals } from "./regions.ts";
 
 /** Where masks come from. `Value` is what is read of a photograph ahead of the work. */
@@ -34,7 +34,7 @@ export function refineByMasks<Value>(options: MaskStageOptions<Value>): Promise<
   const { source, merge, ...folder } = options;
   return refineFolder({
     ...folder,
-    settings: { ...source.settings, ...merge },
+    settings: { ...source.settings, ...mergeSettings(merge) },
     label: source.label,
     assertAll: (ids) => source.assertAll(ids),
     read: (id, labels, file) => source.read(id, labels, file),

@@ -4,6 +4,7 @@
  */
 import { areaOfRuns, type Runs } from "../../formats/coco-runs.ts";
 import type { LabelMap } from "../../formats/indexed-png.ts";
+import type { Settings } from "../../stamped-folder.ts";
 import { UNKNOWN } from "../refine-labels.ts";
 
 /**
@@ -27,6 +28,11 @@ const RECALL = 0.85;
 
 /** Share of a mask's pixels above which it may be a class' to `best_fit`: with half of them, masks carry classes into the background. */
 const PRECISION = 0.6;
+
+/** What decides over merged label maps, for the settings that lie beside them. */
+export function mergeSettings(options: MergeOptions): Settings {
+  return options.rule === "best_fit" ? { ...options, precision: PRECISION } : { ...options };
+}
 
 /**
  * The label map with its classes grown and cut to the masks.
@@ -82,8 +88,8 @@ function mergeByFit({ labels, masks, counts }: MergeInput): Uint8Array {
     const size = areaOfRuns(runs);
     let best = { id: 0, fit: 0 };
     for (const [id, inside] of counts[mask]!.entries()) {
-      if (id === 0 || id === UNKNOWN || !(inside > PRECISION * size || (inside > 0 && inside / areas[id]! >= RECALL)))
-        continue;
+      if (id === 0 || id === UNKNOWN || inside === 0) continue;
+      if (inside <= PRECISION * size && inside / areas[id]! < RECALL) continue;
       const fit = inside / (size + areas[id]! - inside);
       if (fit > best.fit) best = { id, fit };
     }

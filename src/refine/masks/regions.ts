@@ -26,7 +26,7 @@ export const DEFAULT_REGIONS: RegionSettings = {
   max_side: 1000,
 };
 
-/** Beyond it the time of a pixel, which grows with the side, has no use. */
+/** Larger sides only take longer. */
 const LARGEST_MEDIAN = 99;
 
 /** @throws CsrmError naming the setting */

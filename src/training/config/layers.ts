@@ -68,7 +68,7 @@ export function emptyTree(): Tree {
 
 /**
  * Turns "optimizer.lr=1e-3" into {optimizer: {lr: 0.001}}. The value is read as YAML: numbers, true, null, [1, 2], {from: 0, to: 1}.
- * @throws CsrmError when there is no "=", no key, or the value is no YAML
+ * @throws CsrmError when there is no "=", no key, no value, or the value is no YAML
  */
 export function parseOverride(text: string): Tree {
   const equals = text.indexOf("=");

@@ -65,6 +65,8 @@ describe("csrm refine regions", () => {
       median: 1,
       sigma: 0,
     });
+    const settings = JSON.parse(readFileSync(at("out", "settings.json"), "utf8"));
+    expect(settings).toMatchObject({ rule: "best_fit", precision: 0.6, median: 1 });
     const { colour, data } = result("out", "sub/b");
     expect(colour).toBe("palette");
     expect(Buffer.compare(data, exact.data)).toBe(0);

@@ -66,6 +66,10 @@ describe("best_fit", () => {
     expect(rows(mergeMasks(map(["11111....11111"]), masks, { rule: "max_iou_imp2" }))).toEqual(["11111111111111"]);
     expect(rows(mergeMasks(map(["11111....11111"]), masks, { rule }))).toEqual([".........11111"]);
     expect(rows(mergeMasks(map(["111111...11111"]), masks, { rule }))).toEqual(["11111111111111"]);
+    const wide = (inside: number) => map(["1".repeat(inside) + ".".repeat(50 - inside) + "1".repeat(30)]);
+    const fifty = [mask(["#".repeat(50) + ".".repeat(30)])];
+    expect(rows(mergeMasks(wide(30), fifty, { rule }))).toEqual([".".repeat(50) + "1".repeat(30)]);
+    expect(rows(mergeMasks(wide(31), fifty, { rule }))).toEqual(["1".repeat(80)]);
     expect(rows(mergeMasks(map(["11111........."]), masks, { rule }))).toEqual(["111111111....."]);
   });
 

@@ -84,6 +84,7 @@ describe("loadRecipe", () => {
     expect(() => load("", { set: ["data.size=[1"] })).toThrow(/expected a YAML value for --set data\.size, got "\[1"/);
     expect(() => load("", { set: ["schedule.steps="] })).toThrow("expected a value after schedule.steps= for --set");
     expect(() => load("", { set: ["optimizer.lr=.inf"] })).toThrow(/optimizer\.lr .*, got Infinity/);
+    expect(() => load("", { set: ["predict.scales=[.inf]"] })).toThrow(/predict\.scales.*, got .*Infinity/);
   });
 
   it("expands variables in strings and names the key and the variable when one is not set", () => {
