@@ -18,8 +18,14 @@ export interface Photographs {
   fileOf(id: string): string;
 }
 
-/** @param longest side to which larger photographs are shrunk (default: none is) */
-export function photographs(images: RefineImages, longest = Number.POSITIVE_INFINITY): Photographs {
+/** Where the longest side of photographs may lie; default: anywhere. Where `most` is less than `least`, it holds. */
+export interface Sides {
+  least?: number;
+  most?: number;
+}
+
+/** @param sides to which larger photographs are shrunk and smaller ones enlarged */
+export function photographs(images: RefineImages, sides: Sides = {}): Photographs {
   let files: ReadonlyMap<string, string> = new Map();
   const fileOf = (id: string) => files.get(id)!;
   return {
@@ -35,14 +41,19 @@ export function photographs(images: RefineImages, longest = Number.POSITIVE_INFI
         const size = `${original.width}×${original.height}, the size of ${file},`;
         throw expected(size, labelFile, `${width}×${height}`);
       }
-      return decodeImage(file, shrinkPlan(original, longest));
+      return decodeImage(file, sidePlan(original, sides));
     },
   };
 }
 
-/** How a photograph is decoded so that no side is longer. */
-export function shrinkPlan({ width, height }: { width: number; height: number }, longest: number): DecodeOptions {
-  if (Math.max(width, height) <= longest) return {};
-  const scaled = (side: number) => Math.max(1, Math.round((side * longest) / Math.max(width, height)));
+/** How a photograph is decoded so that its longest side is one of these. */
+export function sidePlan(
+  { width, height }: { width: number; height: number },
+  { least = 0, most = Number.POSITIVE_INFINITY }: Sides,
+): DecodeOptions {
+  const longest = Math.max(width, height);
+  const wanted = Math.min(Math.max(longest, least), most);
+  if (wanted === longest) return {};
+  const scaled = (side: number) => Math.max(1, Math.round((side * wanted) / longest));
   return { plan: { width: scaled(width), height: scaled(height), kernel: "cubic" } };
 }

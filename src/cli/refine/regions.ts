@@ -20,6 +20,7 @@ interface RegionFlags extends MergeFlags {
   median: number;
   sigma: number;
   minSize: number;
+  minSide: number;
   maxSide: number;
 }
 
@@ -30,7 +31,7 @@ Examples:
   csrm refine crf --images photos --labels masks/regions --out masks/regions-crf      the dense CRF after it
 ${FILES}
 Regions are segments of the photograph's colours (Felzenszwalb and Huttenlocher's graph segmentation) at several scales, texture taken
-away before by a median filter. The sizes suit photographs of some 500 pixels.`;
+away before by a median filter. The settings are pixels and suit photographs of some 500, so that much smaller ones are enlarged before.`;
 
 export function registerRegions(refine: Command): void {
   const regions = refine
@@ -52,6 +53,12 @@ export function registerRegions(refine: Command): void {
     .option("--sigma <pixels>", "smoothing after that", numberIn({ least: 0, most: 20 }), DEFAULT_REGIONS.sigma)
     .option("--min-size <pixels>", "the smallest region", wholeNumber(1), DEFAULT_REGIONS.min_size)
     .option(
+      "--min-side <pixels>",
+      "smaller photographs are segmented enlarged to this size",
+      numberIn({ least: 1, most: 4000, whole: true }),
+      DEFAULT_REGIONS.min_side,
+    )
+    .option(
       "--max-side <pixels>",
       "larger photographs are segmented at this size",
       wholeNumber(2),
@@ -60,8 +67,8 @@ export function registerRegions(refine: Command): void {
   withFolderOptions(withStrict(regions))
     .addHelpText("after", EXAMPLES)
     .action(async (options: RefineFolderOptions & RegionFlags) => {
-      const { images, scales, median, sigma, minSize, maxSide } = options;
-      const settings = { scales, median, sigma, min_size: minSize, max_side: maxSide };
+      const { images, scales, median, sigma, minSize, minSide, maxSide } = options;
+      const settings = { scales, median, sigma, min_size: minSize, min_side: minSide, max_side: maxSide };
       const merge = mergeOptions(options);
       const source = colourRegions(images, settings);
       await refineAndPrint(options, (folder) => refineByMasks({ ...folder, source, merge }), { ...settings, ...merge });

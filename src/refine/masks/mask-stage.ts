@@ -8,7 +8,7 @@ import { photographs, type RefineImages } from "../photographs.ts";
 import { type FolderOptions, type RefineSummary, refineFolder } from "../refine-folder.ts";
 import { assertMasks, maskFiles, readMasks } from "./mask-files.ts";
 import { type MergeOptions, mergeMasks, mergeSettings } from "./merge.ts";
-import { assertRegionSettings, type RegionSettings, regionProposals } from "./regions.ts";
+import { assertRegionSettings, type RegionSettings, regionProposals, regionSides } from "./regions.ts";
 
 /** Where masks come from. `Value` is what is read of a photograph ahead of the work. */
 export interface MaskSource<Value> {
@@ -62,7 +62,7 @@ export function colourRegions(images: RefineImages, settings: RegionSettings): M
   return {
     settings: { ...settings },
     label: "regions",
-    ...photographs(images, settings.max_side),
+    ...photographs(images, regionSides(settings)),
     masks: (image, labels) => regionProposals(image, settings, labels),
   };
 }

@@ -7,10 +7,10 @@ import type { CocoRle } from "../../formats/rle.ts";
 import { type Progress, silentProgress } from "../../progress.ts";
 import { isNewer, workThrough } from "../../resumable.ts";
 import { openStamped } from "../../stamped-folder.ts";
-import { shrinkPlan } from "../photographs.ts";
+import { sidePlan } from "../photographs.ts";
 import { writeMaskRecords } from "../sam/mask-file.ts";
 import { packRuns } from "../sam/mask-runs.ts";
-import { assertRegionSettings, type RegionSettings, regionProposals } from "./regions.ts";
+import { assertRegionSettings, type RegionSettings, regionProposals, regionSides } from "./regions.ts";
 
 export interface RegionStageOptions {
   /** Photographs by id. */
@@ -44,7 +44,7 @@ export async function writeRegions(options: RegionStageOptions): Promise<void> {
     isDone: ({ id, image }) => isNewer(fileOf(id), image),
     async read({ image }) {
       const size = await imageSize(image);
-      return { size, picture: await decodeImage(image, shrinkPlan(size, settings.max_side)) };
+      return { size, picture: await decodeImage(image, sidePlan(size, regionSides(settings))) };
     },
     work({ id, image }, { picture, size }) {
       const masks = naming(`image ${image}`, () => regionProposals(picture, settings, size));

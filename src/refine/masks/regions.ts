@@ -2,6 +2,7 @@
 import type { RgbImage } from "../../data/types.ts";
 import { expected } from "../../errors.ts";
 import type { MaskSize, Runs } from "../../formats/coco-runs.ts";
+import type { Sides } from "../photographs.ts";
 import { colourGraph, segmentGraph } from "./felzenszwalb.ts";
 import { medianFiltered } from "./median.ts";
 
@@ -14,6 +15,8 @@ export interface RegionSettings {
   sigma: number;
   /** Regions have at least this many pixels. */
   min_size: number;
+  /** Longest side at which smaller photographs are segmented, enlarged: the other settings are pixels. */
+  min_side: number;
   /** Longest side at which larger photographs are segmented; time and memory grow with the pixels (0.2 KB each). */
   max_side: number;
 }
@@ -23,14 +26,24 @@ export const DEFAULT_REGIONS: RegionSettings = {
   median: 7,
   sigma: 0.8,
   min_size: 50,
+  min_side: 250,
   max_side: 1000,
 };
+
+/** Photographs enlarged to more only take longer. */
+const LARGEST_ENLARGED = 4000;
+
+/** Sides at which photographs are segmented. */
+export function regionSides({ min_side, max_side }: RegionSettings): Sides {
+  return { least: min_side, most: max_side };
+}
 
 /** Larger sides only take longer. */
 const LARGEST_MEDIAN = 99;
 
 /** @throws CsrmError naming the setting */
-export function assertRegionSettings({ scales, median, sigma, min_size, max_side }: RegionSettings): void {
+export function assertRegionSettings(settings: RegionSettings): void {
+  const { scales, median, sigma, min_size, min_side, max_side } = settings;
   if (scales.length === 0 || !scales.every((scale) => scale > 0 && scale < 1e9)) {
     throw expected("numbers above 0", "the regions' scales", scales);
   }
@@ -41,6 +54,9 @@ export function assertRegionSettings({ scales, median, sigma, min_size, max_side
   if (!(Number.isInteger(min_size) && min_size >= 1)) {
     throw expected("a whole number from 1", "the regions' min_size", min_size);
   }
+  if (!(Number.isInteger(min_side) && min_side >= 1 && min_side <= LARGEST_ENLARGED)) {
+    throw expected(`a whole number from 1 to ${LARGEST_ENLARGED}`, "the regions' min_side", min_side);
+  }
   if (!(Number.isInteger(max_side) && max_side >= 2)) {
     throw expected("a whole number from 2", "the regions' max_side", max_side);
   }
@@ -48,7 +64,7 @@ export function assertRegionSettings({ scales, median, sigma, min_size, max_side
 
 /**
  * The regions of all scales. Those of one scale cover the picture without overlap.
- * @param size of the masks, where the picture was shrunk
+ * @param size of the masks, where the picture was resized
  * @returns pixels of `size`, numbered down the columns
  */
 export function regionProposals(image: RgbImage, settings: RegionSettings, size: MaskSize = image): Runs[] {
@@ -71,9 +87,9 @@ function runsOfSegments({ data, width, height }: Segments, size: MaskSize): Runs
   let last = -1;
   let at = 0;
   for (let column = 0; column < size.width; column++) {
-    const x = Math.floor((column * width) / size.width);
+    const x = Math.floor(((column + 0.5) * width) / size.width);
     for (let row = 0; row < size.height; row++) {
-      const segment = data[Math.floor((row * height) / size.height) * width + x]!;
+      const segment = data[Math.floor(((row + 0.5) * height) / size.height) * width + x]!;
       if (segment !== last) {
         if (last >= 0) runs[last]!.push(at);
         runs[segment] ??= [];

@@ -54,7 +54,7 @@ const sam = (...options: string[]) => csrm("refine", "sam", "--labels", at("labe
 
 describe("csrm refine regions", () => {
   it("gives a region to the class that fills most of it, and goes on where it stopped", async () => {
-    const exactly = ["--median", "1", "--sigma", "0", "--json"]; // the outline as it is, corners too
+    const exactly = ["--median", "1", "--sigma", "0", "--min-side", "1", "--json"]; // the outline as it is, corners too
     const first = await regions(...exactly);
     expect(first.code, first.stderr).toBe(0);
     expect(JSON.parse(first.stdout)).toMatchObject({
