@@ -16,7 +16,8 @@ export function medianFiltered(image: RgbImage, side: number): RgbImage {
   const rows = new Int32Array(side);
   for (let y = 0; y < height; y++) {
     for (let i = 0; i < side; i++) rows[i] = 3 * width * mirrored(y + i - reach, height);
-    for (let channel = 0; channel < 3; channel++) medianRow({ data, rows, columns, out, at: 3 * width * y + channel });
+    for (let channel = 0; channel < 3; channel++)
+      medianRow({ data, rows, columns, channel, out, start: 3 * width * y });
   }
   return { ...image, data: out };
 }
@@ -27,14 +28,14 @@ interface MedianRow {
   rows: Int32Array;
   /** Where the columns lie in a row, from those left of the picture to those right of it. */
   columns: Int32Array;
+  channel: number;
   out: Uint8Array;
-  /** Of the channel in the row's first pixel. */
-  at: number;
+  /** Where the row of the medians starts in `out`. */
+  start: number;
 }
 
-function medianRow({ data, rows, columns, out, at }: MedianRow): void {
+function medianRow({ data, rows, columns, channel, out, start }: MedianRow): void {
   const side = rows.length;
-  const channel = at % 3;
   const middle = (side * side - 1) / 2;
   const counts = new Int32Array(256);
   let median = 0;
@@ -52,7 +53,7 @@ function medianRow({ data, rows, columns, out, at }: MedianRow): void {
     add(columns[x + side - 1]!, 1);
     while (below > middle) below -= counts[--median]!;
     while (below + counts[median]! <= middle) below += counts[median++]!;
-    out[at + 3 * x] = median;
+    out[start + 3 * x + channel] = median;
     add(columns[x]!, -1);
   }
 }
