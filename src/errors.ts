@@ -31,8 +31,7 @@ export function expected(what: string, name: string, got: unknown, fix?: string)
 export function show(value: unknown): string {
   let text: string;
   if (typeof value === "string") text = JSON.stringify(value);
-  else if (typeof value === "number")
-    text = String(value); // JSON has no NaN and no infinity
+  else if (typeof value === "number") text = String(value);
   else if (value === undefined) text = "nothing";
   else if (typeof value === "function") text = "a function";
   else if (ArrayBuffer.isView(value)) text = `${value.constructor.name}(${value.byteLength} bytes)`;

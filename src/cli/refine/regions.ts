@@ -47,7 +47,7 @@ export function registerRegions(refine: Command): void {
     .option(
       "--median <pixels>",
       "side of the square whose median replaces each pixel before: odd, 1 to 99; 1: none",
-      numberIn({ least: 1, most: 99, whole: true }),
+      wholeNumber(1),
       DEFAULT_REGIONS.median,
     )
     .option("--sigma <pixels>", "smoothing after that", numberIn({ least: 0, most: 20 }), DEFAULT_REGIONS.sigma)
@@ -55,7 +55,7 @@ export function registerRegions(refine: Command): void {
     .option(
       "--min-side <pixels>",
       "smaller photographs are segmented enlarged to this size",
-      numberIn({ least: 1, most: 4000, whole: true }),
+      wholeNumber(1),
       DEFAULT_REGIONS.min_side,
     )
     .option(

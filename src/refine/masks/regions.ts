@@ -30,16 +30,14 @@ export const DEFAULT_REGIONS: RegionSettings = {
   max_side: 1000,
 };
 
-/** Photographs enlarged to more only take longer. */
+/** Sides of the median's square, and of photographs that are enlarged, beyond which the work only takes longer. */
+const LARGEST_MEDIAN = 99;
 const LARGEST_ENLARGED = 4000;
 
 /** Sides at which photographs are segmented. */
 export function regionSides({ min_side, max_side }: RegionSettings): Sides {
   return { least: min_side, most: max_side };
 }
-
-/** Larger sides only take longer. */
-const LARGEST_MEDIAN = 99;
 
 /** @throws CsrmError naming the setting */
 export function assertRegionSettings(settings: RegionSettings): void {
